@@ -1,0 +1,182 @@
+"""The values an agent's run is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call as the model wrote it; `arguments` is the raw JSON text, not yet trusted."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a transcript; `reasoning` is kept for people and never sent back."""
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and money of one or more model calls."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProfile:
+    """What a model can do; what it cannot, the runtime works around or does without."""
+
+    tools: bool = True
+    json_schema: bool = True
+    reasoning: bool = False
+    judging: bool = True
+    streaming: bool = True
+    context_tokens: int = 128_000
+    usd_per_million_prompt: Decimal | None = None
+    usd_per_million_completion: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as the model and the gate see it.
+
+    Attributes:
+        parameters: JSON Schema of the arguments, an object schema.
+        tags: Of `read write network exec spend`; what the gate decides on.
+        effect: Whether calling it changes the world outside the run. Effects are journaled before and
+            after, and never repeated blindly.
+        idempotent: Whether a repeated call under the same key is harmless.
+    """
+
+    name: str
+    description: str
+    parameters: Json
+    tags: frozenset[str] = frozenset({"read"})
+    effect: bool = False
+    idempotent: bool = False
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A quoted span of a document: `text[start:end] == quote` in the stored text of the document."""
+
+    document_id: str
+    chunk_id: str
+    start: int
+    end: int
+    quote: str
+
+
+SuspensionKind = Literal["approval", "question", "unknown_effect", "children"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """Why a run waits, and what it asks; `key` is unique in the run, so that it is asked once."""
+
+    kind: SuspensionKind
+    key: str
+    question: str = ""
+    options: tuple[str, ...] = ()
+    detail: Json = field(default_factory=dict)
+
+
+StopReason = Literal[
+    "answered", "empty", "refused", "timed_out", "over_budget", "failed", "unavailable",
+    "cancelled", "suspended",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """Everything one run of an agent needs to know.
+
+    Attributes:
+        run_id: Stable across takeovers; a run with recorded steps goes on behind them.
+        goal: The user's words, or the part of them this run is for.
+        context: Text put before the goal: hand-off of the parent, results of the parts this one
+            depends on, comments on a rejected answer.
+        metadata: Arbitrary values, as attributes of `ToolContext`.
+        deadline_at: The run ends by then with `timed_out`; None leaves the agent's own limit.
+        budget_usd: What the task's whole tree may still cost; None for no limit.
+    """
+
+    run_id: str
+    workspace_id: str
+    agent_id: str
+    task_id: str
+    root_task_id: str
+    goal: str
+    context: str = ""
+    collections: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    deadline_at: datetime | None = None
+    budget_usd: Decimal | None = None
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended. `unavailable` means nobody answered: try the same run again at `retry_at`."""
+
+    stop: StopReason
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = Usage()
+    step_count: int = 0
+    error_code: str = ""
+    error_message: str = ""
+    suspension: Suspension | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One journaled, finished model call of a run, in order from 0, as replay needs it."""
+
+    index: int
+    message: Message
+    usage: Usage
+    finish_reason: str
+    model: str
+    latency_ms: int = 0
+
+
+EffectState = Literal["new", "done", "failed", "unknown", "approved", "denied"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRecord:
+    """What the journal knows of one tool call.
+
+    `unknown`: begun before a crash, and nobody can tell whether it happened.
+    """
+
+    key: str
+    state: EffectState
+    result: str = ""

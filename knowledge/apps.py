@@ -1,0 +1,9 @@
+"""The knowledge app: documents in, cited passages out."""
+
+from django.apps import AppConfig
+
+
+class KnowledgeConfig(AppConfig):
+    name = "knowledge"
+    verbose_name = "Knowledge"
+    default_auto_field = "django.db.models.BigAutoField"
