@@ -1,17 +1,17 @@
 """What can go wrong in an agent's run.
 
-    AgentsError
-    ├── ToolRetry            the model sees it and tries again, within a limit
-    ├── ToolFailed           the model sees it and moves on
-    ├── ModelError           a model call that did not give a usable reply
-    │   ├── ModelUnavailable   nobody answered (connection, 5xx, 429, open circuit, deadline): not the
-    │   │                      agent's fault, worth another try later
-    │   ├── ModelRefused       the endpoint rejected the request (4xx): trying again gives the same
-    │   └── ModelReplyInvalid  it answered, and the answer cannot be used (cut stream, empty, no JSON)
-    ├── BudgetExceeded       money, tokens, steps or time have run out
-    ├── PolicyDenied         the gate said no
-    ├── RunSuspended         the run waits for somebody: a person, or child tasks
-    └── RunCancelled         somebody asked for the run to stop
+AgentsError
+├── ToolRetry            the model sees it and tries again, within a limit
+├── ToolFailed           the model sees it and moves on
+├── ModelError           a model call that did not give a usable reply
+│   ├── ModelUnavailable   nobody answered (connection, 5xx, 429, open circuit, deadline): not the
+│   │                      agent's fault, worth another try later
+│   ├── ModelRefused       the endpoint rejected the request (4xx): trying again gives the same
+│   └── ModelReplyInvalid  it answered, and the answer cannot be used (cut stream, empty, no JSON)
+├── BudgetExceeded       money, tokens, steps or time have run out
+├── PolicyDenied         the gate said no
+├── RunSuspended         the run waits for somebody: a person, or child tasks
+└── RunCancelled         somebody asked for the run to stop
 """
 
 from dataclasses import dataclass, field
