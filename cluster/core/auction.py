@@ -1,0 +1,365 @@
+"""Sealed bids: who may take a task, what each offers, who wins, and why.
+
+The draw that makes bids differ from run to run comes from a hash of task, cycle and node, so the
+same rows and the same seed always give the same winner, in any process.
+"""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from statistics import NormalDist
+from typing import Final
+
+from cluster.core.lifecycle import CIRCUIT_CLOSED, Circuit, NodeLife, circuit_accepts
+from cluster.core.posterior import Gaussian, sigmoid
+
+EXPLORE: Final = 0.35
+"""How far the draw moves a bid, in standard deviations of the belief."""
+OPTIMISM: Final = 0.20
+WORK_BASE: Final = 0.3
+"""Work of the easiest task; the hardest is one more."""
+SECOND_STAGE: Final = 64
+BEST_BY_MEAN: Final = 48
+PROBE_SHARE: Final = 0.05
+"""Share of auctions in which a quarantined node may be tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A node as the auction sees it.
+
+    Attributes:
+        skill: What `posterior.predict` says about this node at this task.
+        price: Expected cost over the workspace's median cost per task.
+        expected_cost_usd: What a task like this is expected to cost here; None when not known.
+        wait_s: Until a slot is expected to be free.
+        tools: Names of the tools that are granted.
+        denied_tools: Names that its policy denies, granted or not.
+        circuits: Its own and its provider's.
+        probe_due: Quarantined, and may be tried again (`lifecycle.probe_due`).
+    """
+
+    node_id: str
+    family_id: str
+    skill: Gaussian
+    price: float = 1.0
+    expected_cost_usd: Decimal | None = None
+    wait_s: float = 0.0
+    busy: int = 0
+    life: NodeLife = NodeLife.ACTIVE
+    circuits: tuple[Circuit, ...] = (CIRCUIT_CLOSED,)
+    tools: frozenset[str] = frozenset()
+    denied_tools: frozenset[str] = frozenset()
+    probe_due: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What a task asks of a node.
+
+    Attributes:
+        x: Sensed complexity, in [0, 1].
+        tools: Names of the tools that the work needs.
+        budget_usd: What is left for this task tree; None is no limit.
+        excluded: Node ids left out, such as the one that failed in the cycle before.
+        only: Node ids that may bid at all; None is everybody. Who is asked for by name may bid
+            while in quarantine.
+    """
+
+    x: float
+    tools: frozenset[str] = frozenset()
+    budget_usd: Decimal | None = None
+    excluded: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidTerms:
+    """The workspace's exchange rates, and the score scale that answers were measured on.
+
+    Attributes:
+        cost_weight: λ, of price.
+        wait_weight: μ, of the share of `wait_full_s` that has to be waited.
+        lo: Mean score of answers known to be bad.
+        hi: Mean score of answers known to be good.
+    """
+
+    cost_weight: float = 0.15
+    wait_weight: float = 0.10
+    wait_full_s: float = 20.0
+    lo: float = 0.0
+    hi: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """Names the one auction whose draws these are."""
+
+    task_id: str
+    cycle: int
+
+    def __str__(self) -> str:
+        return f"{self.task_id}|{self.cycle}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bid:
+    """One sealed bid with every term it was made of.
+
+    Attributes:
+        m: Mean of the belief about skill, in logit space.
+        v: Its variance.
+        xi: The draw, from N(0, 1).
+        quality: Expected score, draw and optimism included.
+        cost_term: Subtracted for cost; `wait_term` for waiting.
+        probe: A quarantined node that is tried: it is ranked first whatever it bids.
+    """
+
+    node_id: str
+    family_id: str
+    m: float
+    v: float
+    xi: float
+    price: float
+    wait_s: float
+    quality: float
+    cost_term: float
+    wait_term: float
+    bid: float
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionResult:
+    """All second-stage bids, best first, and who did not get to bid.
+
+    Attributes:
+        excluded: How many each hard filter left out, by reason.
+        left_out: How many passed the filters and lost in the first stage.
+    """
+
+    seed: Seed
+    x: float
+    terms: BidTerms
+    bids: tuple[Bid, ...]
+    excluded: Mapping[str, int] = field(default_factory=dict[str, int])
+    left_out: int = 0
+
+    @property
+    def winner(self) -> Bid | None:
+        return self.bids[0] if self.bids else None
+
+
+def eligible(
+    candidates: Iterable[Candidate], requirement: Requirement, *, now: datetime
+) -> tuple[list[Candidate], dict[str, int]]:
+    """Return who passes the hard filters, and how many each filter left out.
+
+    A node counts once, under the first reason that applies: `retired not_asked excluded
+    quarantined circuit tools policy budget`.
+    """
+    passed: list[Candidate] = []
+    reasons: Counter[str] = Counter()
+    for candidate in candidates:
+        reason = _barred(candidate, requirement, now)
+        if reason is None:
+            passed.append(candidate)
+        else:
+            reasons[reason] += 1
+    return passed, dict(reasons)
+
+
+def draw(seed: Seed, node_id: str) -> float:
+    """Return this node's draw from N(0, 1) in this auction: the same in every process."""
+    digest = hashlib.sha256(f"{seed}|{node_id}".encode()).digest()
+    return NormalDist().inv_cdf((int.from_bytes(digest[:6], "big") + 0.5) / 2**48)
+
+
+def mean_bid(candidate: Candidate, x: float, terms: BidTerms) -> float:
+    """Return the bid without draw and optimism, by which the first stage ranks."""
+    quality = terms.lo + (terms.hi - terms.lo) * sigmoid(candidate.skill.m)
+    return quality - _cost(candidate.price, x, terms) - _wait(candidate.wait_s, terms)
+
+
+def shortlist(
+    candidates: Sequence[Candidate], x: float, terms: BidTerms, seed: Seed
+) -> list[Candidate]:
+    """Return at most 64: the best 48 by mean and 16 of the others by lot, so nobody is shut out."""
+    if len(candidates) <= SECOND_STAGE:
+        return list(candidates)
+    ranked = sorted(candidates, key=lambda c: (-mean_bid(c, x, terms), c.node_id))
+    others = sorted(ranked[BEST_BY_MEAN:], key=lambda c: (lot(seed, c.node_id), c.node_id))
+    return ranked[:BEST_BY_MEAN] + others[: SECOND_STAGE - BEST_BY_MEAN]
+
+
+def lot(seed: Seed, node_id: str) -> str:
+    """Return the key by which first-stage places are drawn; SQL can compute the same digest."""
+    return hashlib.sha256(f"{seed}|lot|{node_id}".encode()).hexdigest()
+
+
+def hold(
+    candidates: Iterable[Candidate],
+    requirement: Requirement,
+    *,
+    seed: Seed,
+    now: datetime,
+    terms: BidTerms | None = None,
+) -> AuctionResult:
+    """Return every bid, best first, equal bids by node id; no bids when nobody is eligible."""
+    terms = terms or BidTerms()
+    passed, excluded = eligible(candidates, requirement, now=now)
+    due = [c for c in passed if c.probe_due and requirement.only is None]
+    active = [c for c in passed if not c.probe_due or requirement.only is not None]
+    probe = _probe(due, len(passed), seed)
+    resting = len(due) - (probe is not None)
+    if resting:
+        excluded["quarantined"] = excluded.get("quarantined", 0) + resting
+    entrants = shortlist(active, requirement.x, terms, seed)
+    bids = [_bid(c, requirement.x, terms, seed, probe=False) for c in entrants]
+    if probe is not None:
+        bids.append(_bid(probe, requirement.x, terms, seed, probe=True))
+    return AuctionResult(
+        seed=seed,
+        x=requirement.x,
+        terms=terms,
+        bids=tuple(sorted(bids, key=_rank)),
+        excluded=excluded,
+        left_out=len(active) - len(entrants),
+    )
+
+
+def replay(result: AuctionResult) -> AuctionResult:
+    """Return the same auction held again from its stored rows: each term, the order, the winner."""
+    bids = [
+        _bid(
+            Candidate(
+                node_id=b.node_id,
+                family_id=b.family_id,
+                skill=Gaussian(b.m, b.v),
+                price=b.price,
+                wait_s=b.wait_s,
+            ),
+            result.x,
+            result.terms,
+            result.seed,
+            probe=b.probe,
+        )
+        for b in result.bids
+    ]
+    return AuctionResult(
+        seed=result.seed,
+        x=result.x,
+        terms=result.terms,
+        bids=tuple(sorted(bids, key=_rank)),
+        excluded=result.excluded,
+        left_out=result.left_out,
+    )
+
+
+def explain(result: AuctionResult) -> str:
+    """Return one sentence: why the winner won, or why nobody did."""
+    total = sum(result.excluded.values())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.excluded.items()))
+    barred = f"{total} could not bid ({reasons})" if total else "nobody was barred"
+    winner = result.winner
+    if winner is None:
+        return f"Nobody could take the task: {barred}."
+    if winner.probe:
+        return (
+            f"{winner.node_id} is in quarantine and was tried on this task as a probe, "
+            f"ahead of {len(result.bids) - 1} bids; {barred}."
+        )
+    made_of = (
+        f"expected quality {winner.quality:.2f}, cost -{winner.cost_term:.2f}, "
+        f"waiting -{winner.wait_term:.2f}"
+    )
+    if len(result.bids) == 1:
+        return (
+            f"{winner.node_id} won as the only bidder with {winner.bid:.2f} ({made_of}); {barred}."
+        )
+    second = result.bids[1]
+    return (
+        f"{winner.node_id} won with {winner.bid:.2f} ({made_of}) before {second.node_id} with "
+        f"{second.bid:.2f}, mainly by {_advantage(winner, second)}; "
+        f"{len(result.bids)} bid, {barred}."
+    )
+
+
+def _barred(c: Candidate, requirement: Requirement, now: datetime) -> str | None:
+    """Return the first reason why this node may not bid."""
+    tests = (
+        ("retired", c.life is NodeLife.RETIRED),
+        ("not_asked", requirement.only is not None and c.node_id not in requirement.only),
+        ("excluded", c.node_id in requirement.excluded),
+        ("quarantined", _resting(c, requirement)),
+        ("circuit", not all(circuit_accepts(k, now=now, busy=c.busy) for k in c.circuits)),
+        ("tools", not requirement.tools <= c.tools),
+        ("policy", bool(requirement.tools & c.denied_tools)),
+        ("budget", _too_dear(c.expected_cost_usd, requirement.budget_usd)),
+    )
+    return next((reason for reason, applies in tests if applies), None)
+
+
+def _resting(c: Candidate, requirement: Requirement) -> bool:
+    return c.life is NodeLife.QUARANTINED and not c.probe_due and requirement.only is None
+
+
+def _too_dear(expected: Decimal | None, budget: Decimal | None) -> bool:
+    return budget is not None and (budget <= 0 or (expected is not None and expected > budget))
+
+
+def _probe(due: Sequence[Candidate], passed_count: int, seed: Seed) -> Candidate | None:
+    """Draw the quarantined node to try: now and then, or when nobody else could do the task."""
+    spared = int(lot(seed, "probe")[:8], 16) / 16**8 >= PROBE_SHARE
+    if not due or (spared and len(due) < passed_count):
+        return None
+    return min(due, key=lambda c: (lot(seed, c.node_id), c.node_id))
+
+
+def _bid(c: Candidate, x: float, terms: BidTerms, seed: Seed, *, probe: bool) -> Bid:
+    xi = draw(seed, c.node_id)
+    reach = (EXPLORE * xi + OPTIMISM) * math.sqrt(c.skill.v)
+    quality = terms.lo + (terms.hi - terms.lo) * sigmoid(c.skill.m + reach)
+    cost_term = _cost(c.price, x, terms)
+    wait_term = _wait(c.wait_s, terms)
+    return Bid(
+        node_id=c.node_id,
+        family_id=c.family_id,
+        m=c.skill.m,
+        v=c.skill.v,
+        xi=xi,
+        price=c.price,
+        wait_s=c.wait_s,
+        quality=quality,
+        cost_term=cost_term,
+        wait_term=wait_term,
+        bid=quality - cost_term - wait_term,
+        probe=probe,
+    )
+
+
+def _cost(price: float, x: float, terms: BidTerms) -> float:
+    return terms.cost_weight * price * (WORK_BASE + x)
+
+
+def _wait(wait_s: float, terms: BidTerms) -> float:
+    return terms.wait_weight * min(wait_s / terms.wait_full_s, 1.0)
+
+
+def _rank(bid: Bid) -> tuple[bool, float, str]:
+    return (not bid.probe, -bid.bid, bid.node_id)
+
+
+def _advantage(winner: Bid, second: Bid) -> str:
+    """Name the term that separated the two best bids."""
+    differences = (
+        (winner.quality - second.quality, "expected quality"),
+        (second.cost_term - winner.cost_term, "lower cost"),
+        (second.wait_term - winner.wait_term, "shorter waiting"),
+    )
+    gain, name = max(differences)
+    return f"{name} (+{gain:.2f})" if gain > 0 else "the order of node ids"
