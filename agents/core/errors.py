@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class AgentsError(Exception):
-    """Base of every error of the agent runtime; `code` is stable, `retryable` says if waiting helps."""
+    """Base of every error of the agent runtime; `code` is stable, `retryable` says if waiting
+    helps."""
 
     message: str = ""
     code: str = field(default="agents.error", kw_only=True)

@@ -92,4 +92,4 @@ class Failed(RunEvent):
     code: str
     message: str
     retryable: bool
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -1,7 +1,10 @@
 """What the runtime needs of the world."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
 from typing import Any, Protocol
 
 from agents.core.types import (
@@ -11,9 +14,21 @@ from agents.core.types import (
     ModelProfile,
     StepRecord,
     ToolCall,
+    ToolOutput,
     ToolSpec,
     Usage,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Time, chance and identity: what a pure program has to be given."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    new_id: Callable[[], str]
+    rng: Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +68,18 @@ class ModelDelta:
 class ModelProvider(Protocol):
     """A model behind an endpoint.
 
+    It is an agent's window on the world, so it also brings the world's clock; `count` says how many
+    tokens a text has for this model.
+
     Raises:
         ModelUnavailable, ModelRefused, ModelReplyInvalid: from `complete` and `stream`.
     """
 
     model: str
     profile: ModelProfile
+    world: World
+
+    def count(self, text: str) -> int: ...
 
     async def complete(self, request: ModelRequest) -> ModelReply: ...
 
@@ -68,31 +89,51 @@ class ModelProvider(Protocol):
 
 
 class Journal(Protocol):
-    """The memory of a run that outlives its process. Each method is one short transaction, fenced."""
+    """The memory of a run that outlives its process. Each method is one short transaction, fenced.
+
+    The key of a tool call is the runtime's: unique in all runs, and the same after every crash.
+    """
 
     async def steps(self) -> list[StepRecord]:
         """Return the finished model calls of this run, in order."""
+        ...
+
+    async def effects(self) -> list[EffectRecord]:
+        """Return what is known of this run's tool calls; asked only when the run has steps.
+
+        `done`/`failed`: the result is used. `approved`/`denied`: a person has decided.
+        `unknown`: begun, not ended, nobody decided: see `ToolSpec.idempotent`.
+        """
         ...
 
     async def step_record(self, step: StepRecord) -> None:
         """Keep a finished model call before anything acts on it."""
         ...
 
-    async def effect_begin(self, *, step: int, call: ToolCall, tool: ToolSpec) -> EffectRecord:
-        """Note that a tool call is about to happen, or say what is known of it from before.
+    async def effect_begin(
+        self, *, key: str, step: int, call: ToolCall, tool: ToolSpec
+    ) -> EffectRecord:
+        """Note that a tool call with an effect is about to happen, or say what is known of it.
 
-        `new`: go ahead. `done`/`failed`: use `result`. `unknown`: see `ToolSpec.idempotent`.
-        `approved`/`denied`: a person has decided.
+        `new`, `approved`: go ahead. Others as in `effects`.
         """
         ...
 
-    async def effect_end(self, *, key: str, ok: bool, result: str, latency_ms: int) -> None:
-        """Keep the outcome of a tool call before the model sees it."""
+    async def effect_end(
+        self, *, key: str, step: int, call: ToolCall, ok: bool, result: str, latency_ms: int
+    ) -> None:
+        """Keep the outcome of a tool call before the model sees it.
+
+        Calls without an effect come here without `effect_begin`: insert or update by key.
+        """
         ...
 
 
 class Wallet(Protocol):
-    """Money as a hard limit: reserved before a call, settled after it.
+    """Money as a hard limit: reserved before a call, settled after it, both once per key.
+
+    A call that gave nothing settles with a zero usage, which releases what was reserved; the same
+    key may then be reserved again (the same call, tried again after a crash).
 
     Raises:
         BudgetExceeded: from `reserve`, when any budget that covers the run would be passed.
@@ -111,7 +152,7 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A hit of the knowledge search, as the runtime sees it; offsets are into the document's text."""
+    """A hit of the knowledge search, as the runtime sees it; offsets are into the document."""
 
     document_id: str
     chunk_id: str
@@ -120,7 +161,7 @@ class Passage:
     start: int
     end: int
     score: float
-    terms: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Knowledge(Protocol):
@@ -137,3 +178,112 @@ class TextEmbedder(Protocol):
     model_id: str
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class ToolContext:
+    """What a tool may know of the run that calls it; the task's metadata are attributes too.
+
+    Attributes:
+        key: The call's own key, the same when it is run again after a crash.
+        deadline: By `World.monotonic`; None for no limit.
+        cancelled: Set when the run is asked to stop; tools on threads should look at it.
+    """
+
+    run_id: str
+    task_id: str
+    workspace: str
+    agent: str
+    step: int
+    key: str
+    deadline: float | None = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    cite: Callable[[Passage], int] = field(default=lambda _passage: 0)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- metadata is whatever the caller passed
+        try:
+            return object.__getattribute__(self, "metadata")[name]
+        except KeyError:
+            raise AttributeError(f"the run's metadata has no {name!r}") from None
+
+
+class Tool(Protocol):
+    """Something a model may call.
+
+    Raises:
+        ToolRetry, ToolFailed: from `call`; the model sees the message.
+        RunSuspended: the run has to wait for somebody.
+    """
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    async def call(self, arguments: str, context: ToolContext) -> ToolOutput: ...
+
+
+class Artifacts(Protocol):
+    """A place for what is too large for a transcript."""
+
+    async def put(self, *, key: str, name: str, text: str) -> str:
+        """Keep the text once per key; return the id under which it is found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryHit:
+    """A recalled entry, best first in a list; `text` is data, never an instruction."""
+
+    id: str
+    text: str
+    kind: str
+    importance: float
+    score: float
+    created_at: datetime
+    source: str = ""
+
+
+class MemoryStore(Protocol):
+    """L3, what outlives a run. The adapter is bound to its scope; the model cannot choose."""
+
+    async def remember(
+        self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
+    ) -> str:
+        """Keep a text, once per non-empty key; return its id."""
+        ...
+
+    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """A persisted conversation: the summary of what was compacted away, and the turns after it."""
+
+    summary: str = ""
+    messages: tuple[Message, ...] = ()
+
+
+class SessionStore(Protocol):
+    """Conversations that outlive a process."""
+
+    async def load(self, session_id: str) -> SessionState: ...
+
+    async def append(self, session_id: str, *, run_id: str, messages: Sequence[Message]) -> None:
+        """Add the turns of a run, once per run."""
+        ...
+
+    async def compact(self, session_id: str, *, summary: str, dropped: int) -> None:
+        """Replace the first `dropped` messages by the summary, which includes the one before."""
+        ...
+
+
+class Breaker(Protocol):
+    """A circuit breaker, keyed by endpoint; shared between processes when its adapter is."""
+
+    async def allow(self, endpoint: str) -> float:
+        """Return 0 when a call may go, else the seconds to wait until the next probe."""
+        ...
+
+    async def succeeded(self, endpoint: str) -> None: ...
+
+    async def failed(self, endpoint: str) -> None: ...

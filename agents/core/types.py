@@ -32,17 +32,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens and money of one or more model calls."""
+    """Tokens and money of one or more model calls; completion tokens include the reasoning's."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cost_usd=self.cost_usd + other.cost_usd,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -67,8 +71,8 @@ class ToolSpec:
     Attributes:
         parameters: JSON Schema of the arguments, an object schema.
         tags: Of `read write network exec spend`; what the gate decides on.
-        effect: Whether calling it changes the world outside the run. Effects are journaled before and
-            after, and never repeated blindly.
+        effect: Whether calling it changes the world outside the run. Effects are journaled before
+            and after, and never repeated blindly.
         idempotent: Whether a repeated call under the same key is harmless.
     """
 
@@ -82,8 +86,16 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutput:
+    """What a call gave, as the model will read it; `ok` False is a failure it should know of."""
+
+    text: str
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A quoted span of a document: `text[start:end] == quote` in the stored text of the document."""
+    """A quoted span of a document: `text[start:end] == quote` in the document's stored text."""
 
     document_id: str
     chunk_id: str
@@ -97,13 +109,20 @@ SuspensionKind = Literal["approval", "question", "unknown_effect", "children"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """Why a run waits, and what it asks; `key` is unique in the run, so that it is asked once."""
+    """Why a run waits, and what it asks; `key` is unique in the run, so that it is asked once.
+
+    `approval`, `unknown_effect`: `key` is the effect's, `detail` has `tool` and `arguments`; the
+    answer reaches the run as the state of that effect (`approved`, `denied`; or `done` with a
+    result).
+    `children`: `detail["children"]` lists `{"key", "goal", "agent"}`, one for each delegated part;
+    each child's answer becomes the `done` (or `failed`) result of the effect of that key.
+    """
 
     kind: SuspensionKind
     key: str
     question: str = ""
     options: tuple[str, ...] = ()
-    detail: Json = field(default_factory=dict)
+    detail: Json = field(default_factory=dict[str, Any])
 
 
 StopReason = Literal[
@@ -121,6 +140,8 @@ class RunRequest:
         goal: The user's words, or the part of them this run is for.
         context: Text put before the goal: hand-off of the parent, results of the parts this one
             depends on, comments on a rejected answer.
+        citations: Of the text in `context`; those whose quote the answer repeats become its own.
+        session_id: The conversation whose memory the run continues; empty for none.
         metadata: Arbitrary values, as attributes of `ToolContext`.
         deadline_at: The run ends by then with `timed_out`; None leaves the agent's own limit.
         budget_usd: What the task's whole tree may still cost; None for no limit.
@@ -133,8 +154,10 @@ class RunRequest:
     root_task_id: str
     goal: str
     context: str = ""
+    citations: tuple[Citation, ...] = ()
+    session_id: str = ""
     collections: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     deadline_at: datetime | None = None
     budget_usd: Decimal | None = None
     max_steps: int | None = None
@@ -142,7 +165,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run ended. `unavailable` means nobody answered: try the same run again at `retry_at`."""
+    """How a run ended. `unavailable` means nobody answered: try the same run again later."""
 
     stop: StopReason
     text: str = ""
@@ -157,7 +180,10 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """One journaled, finished model call of a run, in order from 0, as replay needs it."""
+    """One journaled, finished model call of a run, in order from 0, as replay needs it.
+
+    `report` says what filled the window: `{"context": [{"source", "tokens", "left_out", "why"}]}`.
+    """
 
     index: int
     message: Message
@@ -165,6 +191,7 @@ class StepRecord:
     finish_reason: str
     model: str
     latency_ms: int = 0
+    report: Json = field(default_factory=dict[str, Any])
 
 
 EffectState = Literal["new", "done", "failed", "unknown", "approved", "denied"]
