@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "loomsite.access.rest.middleware.OptionalSlash",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -125,6 +126,18 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---------------------------------------------------------------- the API
+LOOM_REQUESTS_PER_MINUTE = int(_number("LOOM_REQUESTS_PER_MINUTE", 30_000, least=1))  # per key
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Loom",
+    "DESCRIPTION": "The control plane of a self-organizing cluster of agents.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",  # served from here: no page needs a CDN
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
 
 # ---------------------------------------------------------------- models, jobs, the cluster
 OPENAI_API_KEY = _text("OPENAI_API_KEY")

@@ -26,6 +26,9 @@ class Workspace(models.Model):
 class Membership(models.Model):
     """A person's place in a workspace."""
 
+    workspace_id: uuid.UUID
+    user_id: int
+
     class Role(models.TextChoices):
         VIEWER = "viewer", "Viewer"
         OPERATOR = "operator", "Operator"

@@ -1,0 +1,77 @@
+"""Request bodies: bounded, JSON, and nothing in them that could not be kept."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.utils import json
+
+from loomsite.access.core import untrusted
+from loomsite.access.core.errors import BodyTooLarge, FieldError, InputInvalid
+
+MAX_BODY_BYTES = 2_000_000
+
+
+class JsonParser(BaseParser):
+    """JSON up to the view's `max_body_bytes`, as a value that Postgres can keep."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,  # noqa: ARG002 -- DRF's signature
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 -- whatever JSON holds
+        view = (parser_context or {}).get("view")
+        limit: int = getattr(view, "max_body_bytes", MAX_BODY_BYTES)
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
+            raise BodyTooLarge(limit_bytes=limit)
+        try:
+            value = json.loads(raw.decode(), parse_constant=json.strict_constant)
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8 text: send JSON.") from None
+        except RecursionError:
+            raise ParseError("The body is nested too deeply.") from None
+        except ValueError as error:
+            raise ParseError(f"The body is not JSON: {error}.") from None
+        found = untrusted.fault(value)
+        if found:
+            raise InputInvalid(found, errors=(FieldError(field="body", message=found),))
+        return value
+
+
+class StrictSerializer(serializers.Serializer):
+    """A serializer that refuses fields it does not know, so that a typo is no silent default."""
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 -- DRF's signature
+        if isinstance(data, Mapping):
+            surplus = sorted(set(data) - set(self.fields))
+            if surplus:
+                known = ", ".join(sorted(self.fields))
+                raise serializers.ValidationError(
+                    {name[:80]: [f"Unknown field; there are: {known}."] for name in surplus}
+                )
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """Text that arrives as text: a number is a mistake and not its digits."""
+
+    def to_internal_value(self, data: Any) -> str:  # noqa: ANN401 -- DRF's signature
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class JsonObjectField(serializers.JSONField):
+    """A JSON object, kept as it came."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:  # noqa: ANN401 -- DRF's signature
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Must be a JSON object.")
+        super().to_internal_value(data)
+        return data
