@@ -1,0 +1,46 @@
+"""The agents app's tables, by the names the rest of Loom uses."""
+
+from agents.tables.catalogue import (
+    Agent,
+    AgentVersion,
+    Endpoint,
+    McpConnection,
+    Scene,
+    Skill,
+    Tool,
+)
+from agents.tables.money import Budget, BudgetWindow, Reservation, UsageEntry
+from agents.tables.recollection import MemoryEntry
+from agents.tables.runs import (
+    Approval,
+    Artifact,
+    Run,
+    Session,
+    SessionMessage,
+    Step,
+    ToolEffect,
+    Violation,
+)
+
+__all__ = [
+    "Agent",
+    "AgentVersion",
+    "Approval",
+    "Artifact",
+    "Budget",
+    "BudgetWindow",
+    "Endpoint",
+    "McpConnection",
+    "MemoryEntry",
+    "Reservation",
+    "Run",
+    "Scene",
+    "Session",
+    "SessionMessage",
+    "Skill",
+    "Step",
+    "Tool",
+    "ToolEffect",
+    "UsageEntry",
+    "Violation",
+]

@@ -1,0 +1,83 @@
+"""What agents remember beyond a run."""
+
+import uuid
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
+from django.db import models
+from django.db.models import F, Q
+from pgvector.django import VectorField
+
+
+class MemoryEntry(models.Model):
+    """A remembered fact: who may see it, where it comes from, how long it holds."""
+
+    class Scope(models.TextChoices):
+        WORKSPACE = "workspace", "Workspace"
+        AGENT = "agent", "Agent"
+        SESSION = "session", "Session"
+        TASK = "task", "Task"
+
+    class Review(models.TextChoices):
+        PENDING = "pending", "Waits for review"
+        ACCEPTED = "accepted", "Accepted"
+        REJECTED = "rejected", "Rejected"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="memories"
+    )
+    scope = models.CharField(max_length=16, choices=Scope.choices, default=Scope.WORKSPACE)
+    scope_id = models.CharField(
+        max_length=200, blank=True, help_text="The agent, session or task; empty for the workspace."
+    )
+    kind = models.CharField(max_length=32, default="fact")
+    key = models.CharField(
+        max_length=255, blank=True, editable=False, help_text="The call that wrote it, once."
+    )
+    text = models.TextField()
+    text_sha256 = models.CharField(max_length=64, editable=False)
+    importance = models.FloatField(default=0.5)
+    provenance = models.JSONField(default=dict, blank=True, help_text="Who wrote it, from what.")
+    review = models.CharField(max_length=16, choices=Review.choices, default=Review.ACCEPTED)
+    valid_from = models.DateTimeField()
+    valid_until = models.DateTimeField(null=True, blank=True)
+    embedding = VectorField(null=True, blank=True, editable=False)
+    embedding_model = models.CharField(max_length=100, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name_plural = "memory entries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(importance__gte=0, importance__lte=1),
+                name="agents_memory_importance_from_0_to_1",
+            ),
+            models.CheckConstraint(
+                condition=Q(scope="workspace", scope_id="")
+                | (~Q(scope="workspace") & ~Q(scope_id="")),
+                name="agents_memory_scope_names_its_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_until__isnull=True) | Q(valid_until__gte=F("valid_from")),
+                name="agents_memory_valid_interval_not_negative",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "key"],
+                condition=~Q(key=""),
+                name="agents_memory_key_once_per_workspace",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "scope", "scope_id", "text_sha256"],
+                condition=Q(valid_until__isnull=True),
+                name="agents_memory_text_once_per_scope",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "scope", "scope_id"], name="agents_memory_scope"),
+            GinIndex(SearchVector("text", config="simple"), name="agents_memory_text"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
