@@ -39,7 +39,8 @@ def _words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in _text(name, default).split(",") if word.strip()]
 
 
-def _database(url: str) -> dict[str, Any]:
+def database(url: str) -> dict[str, Any]:
+    """Return Django's description of the database behind a URL."""
     try:
         parsed = dj_database_url.parse(url)
     except ValueError as error:
@@ -50,7 +51,9 @@ def _database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host:port/name."
         )
-    options = {"connect_timeout": 10, **parsed.get("OPTIONS", {})}
+    # One pool per process, as large as the bridge has threads and a few more for jobs.
+    pool = {"min_size": 0, "max_size": 20, "timeout": 30}
+    options = {"connect_timeout": 10, "pool": pool, **parsed.get("OPTIONS", {})}
     return {**parsed, "OPTIONS": options, "CONN_MAX_AGE": 0}
 
 
@@ -62,10 +65,7 @@ ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 LOOM_PUBLIC_URL = _text("LOOM_PUBLIC_URL").rstrip("/")
 
-DATABASES = {
-    "default": _database(_text("DATABASE_URL", "postgresql://loom@127.0.0.1:1/loom"))
-    | {"OPTIONS": {"pool": {"min_size": 0, "max_size": 20, "timeout": 30}}}
-}
+DATABASES = {"default": database(_text("DATABASE_URL", "postgresql://loom@127.0.0.1:1/loom"))}
 REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:1/0")
 
 # ---------------------------------------------------------------- Django
