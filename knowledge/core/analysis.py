@@ -1,0 +1,147 @@
+"""From text to the terms that BM25 counts: words, their stems, identifiers, pairs of CJK letters."""
+
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from threading import local
+
+import snowballstemmer
+
+from knowledge.core.types import TermCounts
+
+LANGUAGES = tuple(sorted(snowballstemmer.algorithms()))
+TERM_SPACE = 1_000_000_000  # the number of dimensions a sparsevec may have
+MAX_TERMS_PER_CHUNK = 8_000  # a sparsevec holds 16,000
+_MAX_WORD = 64  # longer runs are data, not words; their first letters are enough to find them
+
+_CJK = (
+    "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"
+)
+_RUN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+(?:['’.\-][^\W{_CJK}]+)*")
+_IS_CJK = re.compile(rf"[{_CJK}]")
+_SEPARATOR = re.compile(r"[_.\-'’]+")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
+
+_STOP_WORDS = {
+    "english": (
+        "a about above after again against all am an and any are as at be because been before being "
+        "below between both but by can could did do does doing don down during each few for from "
+        "further had has have having he her here hers herself him himself his how i if in into is it "
+        "its itself just ll me more most my myself no nor not now of off on once only or other our "
+        "ours ourselves out over own re s same she should so some such t than that the their theirs "
+        "them themselves then there these they this those through to too under until up ve very was "
+        "we were what when where which while who whom why will with would you your yours yourself "
+        "yourselves"
+    ),
+    "german": (
+        "aber alle als also am an auch auf aus bei bin bis bist da damit dann das dass dein dem den "
+        "der des dich die dies diese dir doch du durch ein eine einem einen einer eines er es euch "
+        "für hat hatte ich ihm ihn ihr im in ist ja kann mein mich mir mit nach nicht noch nun nur "
+        "ob oder sein sich sie sind so über um und uns unter vom von vor war was wer wie wir wird "
+        "zu zum zur"
+    ),
+    "french": (
+        "à au aux avec ce ces cette d dans de des du elle en est et eux il ils j je l la le les leur "
+        "lui m ma mais me mes moi mon n ne nos notre nous on ont ou où par pas pour qu que qui s sa "
+        "se ses son sont sur t ta te tes toi ton tu un une vos votre vous y"
+    ),
+    "spanish": (
+        "a al como con cual de del donde e el ella ellas ellos en entre era es esa ese eso esta este "
+        "esto fue ha hay la las le les lo los me mi muy más ni no nos o para pero por que quien se "
+        "si sin sobre son su sus también te tu un una unos y ya yo"
+    ),
+}
+_STOPS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
+_threads = local()  # a stemmer keeps state while it works
+
+
+def analyze(text: str, *, language: str = "english", query: bool = False) -> list[str]:
+    """Return the terms of a text in order, repeats included.
+
+    An identifier gives itself and its parts. A run of CJK letters gives its pairs; in documents its
+    single letters too, so that a query of one letter finds something.
+    """
+    return list(_terms(unicodedata.normalize("NFKC", text), language=language, query=query))
+
+
+def term_id(term: str) -> int:
+    """Return the number of a term, 1 to TERM_SPACE; two terms share one about never."""
+    return zlib.crc32(term.encode("utf-8", "surrogatepass")) % TERM_SPACE + 1
+
+
+def term_counts(title: str, heading: str, text: str, *, language: str = "english") -> TermCounts:
+    """Return a chunk's terms as they are indexed: the title counts twice, the headings once."""
+    counts = Counter(analyze(text, language=language))
+    for term in analyze(title, language=language):
+        counts[term] += 2
+    counts.update(analyze(heading, language=language))
+    kept = counts.most_common(MAX_TERMS_PER_CHUNK)
+    numbered: Counter[int] = Counter()
+    for term, count in kept:
+        numbered[term_id(term)] += count
+    return TermCounts(counts=dict(sorted(numbered.items())), length=sum(numbered.values()))
+
+
+def _terms(text: str, *, language: str, query: bool) -> Iterator[str]:
+    stops = _STOPS.get(language, frozenset())
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if _IS_CJK.match(run):
+            yield from _pairs(run, query=query)
+            continue
+        parts = _parts(run)
+        if _is_identifier(run, parts):
+            yield run.casefold()[:_MAX_WORD]
+        for part in parts:
+            word = part.casefold()
+            if word not in stops:
+                yield _stem(word[:_MAX_WORD], language)
+
+
+def _pairs(run: str, *, query: bool) -> Iterator[str]:
+    if len(run) == 1 or not query:
+        yield from run
+    for i in range(len(run) - 1):
+        yield run[i : i + 2]
+
+
+def _parts(run: str) -> list[str]:
+    parts: list[str] = []
+    for word in _SEPARATOR.split(run):
+        if not word:
+            continue
+        if word.isascii() and _mixed_case(word):
+            parts.extend(_CAMEL.findall(word))
+        else:
+            parts.append(word)
+    return parts
+
+
+def _mixed_case(word: str) -> bool:
+    return any(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False)) or (
+        # HTTPServer: two capitals, then a small letter
+        re.search(r"[A-Z]{2}[a-z]{2}", word) is not None
+    )
+
+
+def _is_identifier(run: str, parts: list[str]) -> bool:
+    if len(parts) < 2:
+        return False
+    hyphenated_words = not any(c in "_." or c.isdigit() for c in run)
+    return not hyphenated_words or any(_mixed_case(word) for word in _SEPARATOR.split(run))
+
+
+@lru_cache(maxsize=200_000)
+def _stem(word: str, language: str) -> str:
+    stemmers = _threads.__dict__
+    if language not in stemmers:
+        stemmers[language] = snowballstemmer.stemmer(language)
+    stem: str = stemmers[language].stemWord(word)
+    if stem.isascii():
+        return stem
+    decomposed = unicodedata.normalize("NFKD", stem)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)) or stem
