@@ -150,4 +150,6 @@ LOOM_SLOTS = int(_number("LOOM_SLOTS", 64, least=1))
 LOOM_API_KEY = _text("LOOM_API_KEY")
 LOOM_MCP_NO_AUTH = _flag("LOOM_MCP_NO_AUTH")
 LOOM_SECRETS_KEY = _text("LOOM_SECRETS_KEY")
+LOOM_SECRETS = {n: v for n, v in os.environ.items() if n.startswith("LOOM_SECRET_")}  # by reference
+LOOM_EGRESS_ALLOW = _words("LOOM_EGRESS_ALLOW")  # private hosts, addresses, networks to be reached
 CELERY_BROKER_URL = REDIS_URL

@@ -7,11 +7,20 @@ AgentsError
 │   ├── ModelUnavailable   nobody answered (connection, 5xx, 429, open circuit, deadline): not the
 │   │                      agent's fault, worth another try later
 │   ├── ModelRefused       the endpoint rejected the request (4xx): trying again gives the same
-│   └── ModelReplyInvalid  it answered, and the answer cannot be used (cut stream, empty, no JSON)
+│   ├── ModelReplyInvalid  it answered, and the answer cannot be used (cut stream, empty, no JSON)
+│   ├── ModelDeclined      it, or its filter, will not answer this
+│   └── ModelIncapable     its profile says that it cannot do what was asked; nothing was sent
 ├── BudgetExceeded       money, tokens, steps or time have run out
 ├── PolicyDenied         the gate said no
+├── RunLooping           the model makes the same call again and again
 ├── RunSuspended         the run waits for somebody: a person, or child tasks
-└── RunCancelled         somebody asked for the run to stop
+├── RunCancelled         somebody asked for the run to stop
+└── CatalogueError       what an operator or a door asked for cannot be; `status` is HTTP's
+    ├── NotFound           no such row, or another workspace's: the same answer
+    ├── SlugTaken          the workspace has one of that name
+    ├── ReadOnly           it comes from the environment and is changed there
+    ├── AlreadyAnswered    the question was answered before
+    └── EndpointUnusable   no model to call: none chosen, an address not allowed, a secret unreadable
 """
 
 from dataclasses import dataclass, field
@@ -19,8 +28,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class AgentsError(Exception):
-    """Base of every error of the agent runtime; `code` is stable, `retryable` says if waiting
-    helps."""
+    """Base of every error of the runtime; `code` is stable, `retryable` says if waiting helps."""
 
     message: str = ""
     code: str = field(default="agents.error", kw_only=True)
@@ -64,6 +72,21 @@ class ModelReplyInvalid(ModelError):
 
 
 @dataclass(eq=False)
+class ModelDeclined(ModelError):
+    code: str = field(default="agents.model_declined", kw_only=True)
+
+
+@dataclass(eq=False)
+class ModelIncapable(ModelError):
+    code: str = field(default="agents.model_incapable", kw_only=True)
+
+
+@dataclass(eq=False)
+class RunLooping(AgentsError):
+    code: str = field(default="agents.run_looping", kw_only=True)
+
+
+@dataclass(eq=False)
 class BudgetExceeded(AgentsError):
     """`limit` names what ran out: steps, tokens, cost, time."""
 
@@ -87,3 +110,53 @@ class RunSuspended(AgentsError):
 @dataclass(eq=False)
 class RunCancelled(AgentsError):
     code: str = field(default="agents.run_cancelled", kw_only=True)
+
+
+@dataclass(eq=False)
+class CatalogueError(AgentsError):
+    """Base of what doors render as a problem."""
+
+    code: str = field(default="agents.catalogue_error", kw_only=True)
+    status: int = field(default=400, kw_only=True)
+
+
+@dataclass(eq=False)
+class NotFound(CatalogueError):
+    """`kind` says what was looked for: agent, endpoint, approval, …"""
+
+    code: str = field(default="agents.not_found", kw_only=True)
+    status: int = field(default=404, kw_only=True)
+    kind: str = field(default="row", kw_only=True)
+    name: str = field(default="", kw_only=True)
+
+    def __str__(self) -> str:
+        return self.message or f"There is no {self.kind} {self.name[:80]!r} here."
+
+
+@dataclass(eq=False)
+class SlugTaken(CatalogueError):
+    code: str = field(default="agents.slug_taken", kw_only=True)
+    status: int = field(default=409, kw_only=True)
+    kind: str = field(default="row", kw_only=True)
+    slug: str = field(default="", kw_only=True)
+
+    def __str__(self) -> str:
+        return self.message or f"There is a {self.kind} {self.slug!r} already."
+
+
+@dataclass(eq=False)
+class ReadOnly(CatalogueError):
+    code: str = field(default="agents.read_only", kw_only=True)
+    status: int = field(default=409, kw_only=True)
+
+
+@dataclass(eq=False)
+class AlreadyAnswered(CatalogueError):
+    code: str = field(default="agents.already_answered", kw_only=True)
+    status: int = field(default=409, kw_only=True)
+
+
+@dataclass(eq=False)
+class EndpointUnusable(CatalogueError):
+    code: str = field(default="agents.endpoint_unusable", kw_only=True)
+    status: int = field(default=409, kw_only=True)
