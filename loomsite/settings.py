@@ -1,12 +1,22 @@
 """The site's settings: every value from the environment, safe in production."""
 
+import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
+import structlog
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
+
+from loomsite.embedded import services, tokens
+from loomsite.embedded.errors import EmbeddedError
+from loomsite.embedded.home import Home, default_root
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -40,16 +50,19 @@ def _words(name: str, default: str = "") -> list[str]:
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return Django's description of the database behind a URL."""
+    """Return Django's description of the database behind a URL.
+
+    Raises:
+        ImproperlyConfigured: It is no URL of a PostgreSQL database.
+    """
     try:
-        parsed = dj_database_url.parse(url)
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL cannot be read ({error}): use postgresql://user:password@host:port/name."
-        ) from None
+        parsed: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError:  # its text may quote the URL, and that holds a password
+        parsed = {}
     if parsed.get("ENGINE") != "django.db.backends.postgresql" or not parsed.get("NAME"):
         raise ImproperlyConfigured(
-            "DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host:port/name."
+            "DATABASE_URL cannot be used: give the URL of a PostgreSQL database,"
+            " postgresql://user:password@host:port/name."
         )
     # One pool per process, as large as the bridge has threads and a few more for jobs.
     pool = {"min_size": 0, "max_size": 20, "timeout": 30}
@@ -57,16 +70,73 @@ def database(url: str) -> dict[str, Any]:
     return {**parsed, "OPTIONS": options, "CONN_MAX_AGE": 0}
 
 
+def _broker(url: str) -> str:
+    try:
+        parse_url(url)
+        urlsplit(url).port  # noqa: B018 -- raises for a port that is no number
+    except ValueError:
+        raise ImproperlyConfigured(
+            "REDIS_URL cannot be used: give the URL of a Redis or Valkey,"
+            " redis://:password@host:port/0."
+        ) from None
+    return url
+
+
+def _secret(name: str, file: str, make: Callable[[], str]) -> str:
+    try:
+        return _text(name) or _home.secret(file, make)
+    except EmbeddedError as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
+def _fernet_key(key: str) -> str:
+    try:
+        Fernet(key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "LOOM_SECRETS_KEY cannot be used: give 32 random bytes in URL-safe base64."
+        ) from None
+    return key
+
+
+def _service_urls() -> dict[str, str]:
+    """Return where database and broker are: the environment's word, else what runs in LOOM_HOME."""
+    named = {name: _text(name) for name in ("DATABASE_URL", "REDIS_URL")}
+    if all(named.values()):
+        return named
+    running = services.known(_home)
+    # Nothing listens on port 1: without services the site loads, and says so when it needs them.
+    nowhere = {
+        "DATABASE_URL": "postgresql://loom@127.0.0.1:1/loom",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    return {name: named[name] or running.get(name) or nowhere[name] for name in named}
+
+
 # ---------------------------------------------------------------- the instance
-LOOM_HOME = Path(_text("LOOM_HOME", str(BASE_DIR / ".loom"))).expanduser().absolute()
+LOOM_HOME = default_root(os.environ)
+_home = Home(root=LOOM_HOME)
 DEBUG = _flag("DEBUG")
-SECRET_KEY = _text("SECRET_KEY") or secrets.token_urlsafe(48)
+SECRET_KEY = _secret("SECRET_KEY", "secret_key", lambda: secrets.token_urlsafe(48))
+LOOM_SECRETS_KEY = _fernet_key(
+    _secret("LOOM_SECRETS_KEY", "secrets_key", lambda: Fernet.generate_key().decode())
+)
+LOOM_PUBLIC_URL = _text("LOOM_PUBLIC_URL").rstrip("/")
+_public = urlsplit(LOOM_PUBLIC_URL)
+if LOOM_PUBLIC_URL and not (_public.scheme in {"http", "https"} and _public.hostname):
+    raise ImproperlyConfigured(
+        f"LOOM_PUBLIC_URL is {LOOM_PUBLIC_URL!r}: use an address such as https://loom.example.com."
+    )
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
-LOOM_PUBLIC_URL = _text("LOOM_PUBLIC_URL").rstrip("/")
+if _public.hostname:
+    ALLOWED_HOSTS.append(_public.hostname)
+    CSRF_TRUSTED_ORIGINS.append(f"{_public.scheme}://{_public.netloc}")
 
-DATABASES = {"default": database(_text("DATABASE_URL", "postgresql://loom@127.0.0.1:1/loom"))}
-REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:1/0")
+_urls = _service_urls()
+DATABASES = {"default": database(_urls["DATABASE_URL"])}
+REDIS_URL = _broker(_urls["REDIS_URL"])
+tokens.provide(_home, os.environ)
 
 # ---------------------------------------------------------------- Django
 INSTALLED_APPS = [
@@ -124,11 +194,67 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect, also when installed
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---------------------------------------------------------------- browsers
+# Cookies do not tell ports apart: two Looms on one machine must not log each other's people out.
+SESSION_COOKIE_NAME = f"loom_session_{hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]}"
+_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# ---------------------------------------------------------------- logs: for operators, on stderr
+_shared_processors = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+structlog.configure(
+    processors=[*_shared_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.dev.ConsoleRenderer(
+    # Not its default, which prints local variables: keys and prompts are among them.
+    colors=False, exception_formatter=structlog.dev.plain_traceback
+),
+            "foreign_pre_chain": _shared_processors,
+        }
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+            "formatter": "lines",
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        name: {"level": "INFO"}
+        for name in ("agents", "cluster", "knowledge", "mcp_server", "loomsite")
+    }
+    | {"django": {"handlers": [], "propagate": True}},  # Django's own would mail and print twice
+}
 
 # ---------------------------------------------------------------- the API
 LOOM_REQUESTS_PER_MINUTE = int(_number("LOOM_REQUESTS_PER_MINUTE", 30_000, least=1))  # per key
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "loomsite.access.rest.problems.exception_response",
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Loom",
     "DESCRIPTION": "The control plane of a self-organizing cluster of agents.",
@@ -145,11 +271,42 @@ OPENAI_BASE_URL = _text("OPENAI_BASE_URL")
 LOOM_MODEL = _text("LOOM_MODEL")
 LOOM_JUDGE_MODEL = _text("LOOM_JUDGE_MODEL")
 LOOM_EMBEDDING_MODEL = _text("LOOM_EMBEDDING_MODEL")
-LOOM_LEASE_S = _number("LOOM_LEASE_S", 15, least=1)
+LOOM_LEASE_S = _number("LOOM_LEASE_S", 15, least=0.1)
 LOOM_SLOTS = int(_number("LOOM_SLOTS", 64, least=1))
 LOOM_API_KEY = _text("LOOM_API_KEY")
 LOOM_MCP_NO_AUTH = _flag("LOOM_MCP_NO_AUTH")
-LOOM_SECRETS_KEY = _text("LOOM_SECRETS_KEY")
-LOOM_SECRETS = {n: v for n, v in os.environ.items() if n.startswith("LOOM_SECRET_")}  # by reference
-LOOM_EGRESS_ALLOW = _words("LOOM_EGRESS_ALLOW")  # private hosts, addresses, networks to be reached
+LOOM_REQUESTS_PER_MINUTE = int(_number("LOOM_REQUESTS_PER_MINUTE", 600, least=1))
+LOOM_EGRESS_ALLOW = _words("LOOM_EGRESS_ALLOW")
+LOOM_SECRETS = {
+    name: value for name, value in os.environ.items() if name.startswith("LOOM_SECRET_")
+}
+
+# Postgres is the truth and a message is only a hint, so jobs are short, keep no result, and are
+# acknowledged when taken; whoever asks is not kept waiting for a broker that is down.
 CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "loom"
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_connect_timeout": 3,
+    "socket_timeout": 10,
+    "socket_keepalive": True,
+    "health_check_interval": 15,
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2  # how late a changed schedule may be noticed

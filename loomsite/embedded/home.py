@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,15 @@ from typing import Any, cast
 from loomsite.embedded.errors import HomeUnusable
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
+_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def default_root(environment: Mapping[str, str]) -> Path:
+    """Return the folder named by LOOM_HOME, else `.loom` in the checkout, else in this folder."""
+    if named := environment.get("LOOM_HOME", "").strip():
+        return Path(named).expanduser().absolute()
+    base = _CHECKOUT if (_CHECKOUT / "manage.py").is_file() else Path.cwd()
+    return base / ".loom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +136,7 @@ class Home:
         return kept
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Generator[None]:
         """Hold a lock of this folder alone, waiting for it."""
         descriptor = self.open_lock(name)
         try:

@@ -1,6 +1,5 @@
 """PostgreSQL with pgvector for a machine that has none: made, started, adopted, stopped."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -25,8 +24,8 @@ _POLL_S = 0.05
 _PORT_ATTEMPTS = 3
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _STOP = [(signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)]
-# Small, and durable: fsync and synchronous_commit stay on. Parallel workers would need shared memory
-# that containers often cap at 64 MB.
+# Small, and durable: fsync and synchronous_commit stay on. Parallel workers would need shared
+# memory that containers often cap at 64 MB.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -121,7 +120,7 @@ def stop(server: Postgres) -> None:
         raise ServiceFailed(f"PostgreSQL (pid {server.process.pid}) does not stop.")
 
 
-def _initialize(home: Home, programs: Path, account: Account | None, password: str) -> None:
+def _initialize(home: Home, programs: Path, account: Account, password: str) -> None:
     """Make the data folder; it appears whole or not at all."""
     data = data_folder(home)
     draft = data.with_name("data.new")
@@ -132,15 +131,12 @@ def _initialize(home: Home, programs: Path, account: Account | None, password: s
         with tempfile.TemporaryFile(dir=data.parent) as file:
             file.write(password.encode() + b"\n")
             file.flush()
-            if account is not None:
-                os.fchown(file.fileno(), account.uid, account.gid)
+            account.own(file.fileno())
             done = _run_initdb(programs, draft, account, password_fd=file.fileno())
         if done.returncode != 0:
-            reason = " ".join(done.stderr.split())[-300:]
+            reason = " ".join(done.stderr.split())[-300:] or "initdb failed"
             shutil.rmtree(draft, ignore_errors=True)
-            raise HomeUnusable(
-                f"The database could not be made in {str(data.parent)!r}: {reason or 'initdb failed'}."
-            )
+            raise HomeUnusable(f"The database could not be made in {str(data.parent)!r}: {reason}.")
         if data.exists():
             data.rmdir()
         draft.rename(data)
@@ -149,7 +145,7 @@ def _initialize(home: Home, programs: Path, account: Account | None, password: s
 
 
 def _run_initdb(
-    programs: Path, data: Path, account: Account | None, *, password_fd: int
+    programs: Path, data: Path, account: Account, *, password_fd: int
 ) -> subprocess.CompletedProcess[str]:
     arguments = [
         programs / "initdb",
@@ -174,17 +170,19 @@ def _run_initdb(
         timeout=300,
         check=False,
         pass_fds=[password_fd],
-        **(account.popen_arguments() if account else {}),
+        user=account.uid,
+        group=account.gid,
+        extra_groups=account.groups,
     )
 
 
-def _folder_argument(data: Path, account: Account | None) -> str:
+def _folder_argument(data: Path, account: Account) -> str:
     """Return how the server names its data folder.
 
     An account that is not ours may be barred from a folder above the data. It is born inside the
     data folder and reaches it as its own working folder, so no folder above has to be opened.
     """
-    return "/proc/self/cwd" if account is not None and sys.platform == "linux" else str(data)
+    return "/proc/self/cwd" if account.is_other and sys.platform == "linux" else str(data)
 
 
 def _forget_dead_server(data: Path) -> None:
@@ -197,7 +195,7 @@ def _forget_dead_server(data: Path) -> None:
 
 
 def _launch(
-    home: Home, programs: Path, account: Account | None, *, port: int, throwaway: bool
+    home: Home, programs: Path, account: Account, *, port: int, throwaway: bool
 ) -> ProcessId:
     data = data_folder(home)
     settings = {**_SETTINGS, **(_THROWAWAY_SETTINGS if throwaway else {})}
@@ -220,7 +218,9 @@ def _launch(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops us last
                 preexec_fn=process.leash(signal.SIGQUIT) if throwaway else None,  # noqa: PLW1509 -- one prctl, no lock
-                **(account.popen_arguments() if account else {}),
+                user=account.uid,
+                group=account.gid,
+                extra_groups=account.groups,
             )
     except OSError as error:
         raise unusable(home.root, error) from None
@@ -268,4 +268,4 @@ def _create_database(server: Postgres) -> None:
     with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
         if known.fetchone() is None:
-            connection.execute(f"CREATE DATABASE {DATABASE}")  # noqa: S608 -- a constant
+            connection.execute(f"CREATE DATABASE {DATABASE}")

@@ -18,21 +18,32 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _CLOCK_SLACK_S = 2.0
 _POLL_S = 0.02
-# Loaded here, not in the child: between fork and exec nothing may allocate or take the loader's lock.
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+# Loaded here: between fork and exec nothing may take the loader's lock.
+_libc: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _detached: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Whom a server runs as when we are root; servers of ours are never root."""
+    """Whom a server runs as; without ids it is ourselves. Servers of ours are never root."""
 
-    uid: int
-    gid: int
+    uid: int | None = None
+    gid: int | None = None
 
-    def popen_arguments(self) -> dict[str, Any]:
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+    @property
+    def is_other(self) -> bool:
+        return self.uid is not None
+
+    @property
+    def groups(self) -> list[int] | None:
+        """What else it belongs to: nothing, unless it is ourselves."""
+        return [] if self.is_other else None
+
+    def own(self, descriptor_or_path: int | Path) -> None:
+        """Give a file or folder to the account."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(descriptor_or_path, self.uid, self.gid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +57,13 @@ class ProcessId:
         return {"pid": self.pid, "started_at_s": self.started_at_s}
 
 
-def server_account(data: Path) -> Account | None:
-    """Return whom a server over `data` runs as, or None to run it as ourselves.
+def server_account(data: Path) -> Account:
+    """Return whom a server over `data` runs as.
 
-    Only root changes account: to the owner of data that exists, else to `nobody`. No account is made.
+    Only root changes account: to the owner of data that exists, else to `nobody`. None is made.
     """
     if os.geteuid() != 0:
-        return None
+        return Account()
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return Account(uid=owner.st_uid, gid=owner.st_gid)
     try:
@@ -62,11 +73,10 @@ def server_account(data: Path) -> Account | None:
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 
-def give_folder(path: Path, account: Account | None) -> None:
+def give_folder(path: Path, account: Account) -> None:
     """Create a folder that only the account may enter."""
     path.mkdir(parents=True, exist_ok=True)
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
+    account.own(path)
     path.chmod(0o700)
 
 

