@@ -1,8 +1,50 @@
 """Where each path of the site leads."""
 
 from django.contrib import admin
-from django.urls import path
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views import defaults
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from loomsite import health
+from loomsite.access.rest import problems
+
+_PROGRAM_PATHS = ("/api/", "/v1/", "/health/", "/metrics")
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/", include("loomsite.access.urls")),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
 ]
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that cannot be read: a wrong Host, too many fields."""
+    if _is_for_programs(request):
+        detail = "The request cannot be accepted; is its Host one of ALLOWED_HOSTS?"
+        return problems.plain_response(400, code="bad_request", detail=detail)
+    return defaults.bad_request(request, exception)
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a path that leads nowhere."""
+    if _is_for_programs(request):
+        return problems.not_found(request)
+    return defaults.page_not_found(request, exception)
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    """Answer for a crash outside of any view of ours; Django has logged it."""
+    if _is_for_programs(request):
+        detail = "Something went wrong here. It has been logged."
+        return problems.plain_response(500, code="internal", detail=detail)
+    return defaults.server_error(request)
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(_PROGRAM_PATHS)

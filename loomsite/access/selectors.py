@@ -3,8 +3,8 @@
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
-from loomsite.access.core import cursors, scopes
-from loomsite.access.core.errors import WorkspaceAmbiguous, WorkspaceUnknown
+from loomsite.access.core import cursors, keys, scopes
+from loomsite.access.core.errors import KeyUnknown, WorkspaceAmbiguous, WorkspaceUnknown
 from loomsite.access.core.types import Principal
 from loomsite.access.models import ApiKey, Membership, Workspace
 
@@ -94,6 +94,27 @@ def apikey_list(
         [apikey_summary(row) for row in page],
         cursors.write_position(last.created_at, last.id) if last else None,
     )
+
+
+def apikey_detail(*, workspace_id: str, key: str) -> dict[str, object]:
+    """Return what may be shown of the key that `key` is, in clear.
+
+    Raises:
+        KeyUnknown: It is none of this workspace.
+    """
+    parts = keys.read(key)
+    rows = ApiKey.objects.filter(workspace_id=workspace_id).select_related("user")
+    row = rows.filter(prefix=parts.prefix).first() if parts else None
+    if row is None:
+        raise KeyUnknown
+    return apikey_summary(row)
+
+
+def username_of(*, user_id: int | None) -> str:
+    """Return a person's name; empty for nobody."""
+    users = get_user_model()._default_manager.filter(pk=user_id)  # noqa: SLF001 -- Django's public hook
+    found = users.first()
+    return found.get_username() if found else ""
 
 
 def apikey_summary(row: ApiKey) -> dict[str, object]:

@@ -1,0 +1,62 @@
+"""From a call to its caller: who is asking, whatever the transport."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+
+from loomsite.access import selectors, services
+from loomsite.access.bridge import db
+from loomsite.access.core.errors import NotAuthenticated
+from loomsite.access.core.types import Principal
+from mcp_server.errors import told_to_the_model
+
+PRINCIPAL_CLAIM = "loom_principal"
+
+Callers = Callable[[], Awaitable[Principal]]
+
+
+async def http_caller() -> Principal:
+    """Return who the request's key stands for; the transport has checked it already."""
+    token = get_access_token()
+    principal = (token.claims or {}).get(PRINCIPAL_CLAIM) if token else None
+    if not isinstance(principal, Principal):
+        raise NotAuthenticated
+    return principal
+
+
+def key_caller(api_key: str) -> Callers:
+    """Return the callers of a process that speaks for one key, checked again at each call."""
+
+    async def caller() -> Principal:
+        principal = await db(services.apikey_authenticate, api_key)
+        if principal is None:
+            raise NotAuthenticated("LOOM_API_KEY opens nothing: it is wrong, expired or revoked.")
+        return principal
+
+    return caller
+
+
+def local_caller() -> Callers:
+    """Return the callers of a process that its machine's owner started: the default workspace."""
+
+    async def caller() -> Principal:
+        slug = selectors.DEFAULT_WORKSPACE
+        return await db(selectors.principal_of_workspace, slug=slug, actor="local")
+
+    return caller
+
+
+class Desk:
+    """Where each tool asks who is calling before it does anything."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    @asynccontextmanager
+    async def serving(self, scope: str) -> AsyncGenerator[Principal]:
+        """Give the caller when they hold `scope`; failures inside are told to the model."""
+        async with told_to_the_model():
+            principal = await self._callers()
+            principal.require(scope)
+            yield principal
