@@ -102,7 +102,7 @@ class Reservation(models.Model):
     windows = ArrayField(models.BigIntegerField(), default=list)
     state = models.CharField(max_length=16, choices=State.choices, default=State.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
+    expires_at = models.DateTimeField(help_text="From then on nobody can still be calling.")
 
     class Meta:
         ordering = ["-id"]

@@ -141,7 +141,6 @@ class ToolEffect(models.Model):
     """A tool call with an effect: written before it happens and after."""
 
     class State(models.TextChoices):
-        ASKED = "asked", "Waits for a person"
         BEGUN = "begun", "Begun"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
@@ -155,7 +154,12 @@ class ToolEffect(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.BEGUN)
     result = models.TextField(blank=True)
     latency_ms = models.PositiveIntegerField(default=0)
-    begun_at = models.DateTimeField(auto_now_add=True)
+    approval_id = models.UUIDField(
+        null=True,
+        blank=True,
+        help_text="The answer that let it begin; it counts for one beginning.",
+    )
+    begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -241,6 +245,9 @@ class Approval(models.Model):
         APPROVAL = "approval", "May it happen?"
         QUESTION = "question", "A question"
         UNKNOWN_EFFECT = "unknown_effect", "Did it happen?"
+
+    APPROVED = "approve"
+    DENIED = "deny"
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
