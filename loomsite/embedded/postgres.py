@@ -90,9 +90,13 @@ def start(home: Home, *, port: int | None = None, throwaway: bool = False) -> Po
         chosen = process.free_port(port if attempt == 0 else None)
         server = _launch(home, programs, account, port=chosen, throwaway=throwaway)
         candidate = Postgres(process=server, port=chosen, password=password)
-        if _await_ready(candidate, home, retry_taken_port=attempt < _PORT_ATTEMPTS - 1):
-            _create_database(candidate)
-            return candidate
+        try:
+            if _await_ready(candidate, home, retry_taken_port=attempt < _PORT_ATTEMPTS - 1):
+                _create_database(candidate)
+                return candidate
+        except BaseException:  # also a signal: nothing that is not yet ours to find is left
+            process.stop(server, _STOP)
+            raise
     raise ServiceFailed(f"PostgreSQL found no free port: see {home.logs / 'postgres.log'}.")
 
 

@@ -114,3 +114,9 @@ def _port(ports: Mapping[str, object], name: str) -> int | None:
 
 def _text(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name, "").strip()
+
+
+def alive(home: Home, environment: Mapping[str, str]) -> bool:
+    """Tell whether every service that the environment does not name still runs."""
+    has_database = _text(environment, "DATABASE_URL") or postgres.find(home)
+    return bool(has_database and (_text(environment, "REDIS_URL") or valkey.find(home)))

@@ -67,9 +67,13 @@ def start(home: Home, *, port: int | None = None, throwaway: bool = False) -> Va
         chosen = process.free_port(port if attempt == 0 else None)
         server = _launch(home, port=chosen, password=password, throwaway=throwaway)
         candidate = Valkey(process=server, port=chosen, password=password)
-        if _await_ready(candidate, home, retry_taken_port=attempt < _PORT_ATTEMPTS - 1):
-            home.write_record(_record(home), {**server.to_record(), "port": chosen})
-            return candidate
+        try:
+            if _await_ready(candidate, home, retry_taken_port=attempt < _PORT_ATTEMPTS - 1):
+                home.write_record(_record(home), {**server.to_record(), "port": chosen})
+                return candidate
+        except BaseException:  # also a signal: nothing that is not yet ours to find is left
+            process.stop(server, _STOP)
+            raise
     raise ServiceFailed(f"Valkey found no free port: see {str(home.logs / 'valkey.log')!r}.")
 
 
