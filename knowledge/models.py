@@ -87,7 +87,9 @@ class Document(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["workspace", "-created_at", "id"], name="knowledge_document_recent"),
+            models.Index(
+                fields=["workspace", "-created_at", "id"], name="knowledge_document_recent"
+            ),
             models.Index(
                 fields=["status", "updated_at"],
                 condition=Q(status__in=["pending", "ingesting"]),

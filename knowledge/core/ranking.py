@@ -31,7 +31,9 @@ def query_weights(counts: Mapping[int, int], statistics: CorpusStatistics) -> di
         for term, count in counts.items()
         if (df := statistics.dfs.get(term, 0)) > 0
     }
-    heaviest = heapq.nlargest(MAX_QUERY_TERMS, weights.items(), key=lambda item: (item[1], -item[0]))
+    heaviest = heapq.nlargest(
+        MAX_QUERY_TERMS, weights.items(), key=lambda item: (item[1], -item[0])
+    )
     return dict(sorted(heaviest, key=lambda item: (statistics.dfs[item[0]], item[0])))
 
 
@@ -109,7 +111,9 @@ def with_feedback(
     if not rows:
         return list(query)
     share = weight / len(rows)
-    return [q + share * sum(column) for q, column in zip(query, zip(*rows, strict=True), strict=True)]
+    return [
+        q + share * sum(column) for q, column in zip(query, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _scaled(scored: Sequence[Scored], floor: float | None = None) -> dict[int, float]:

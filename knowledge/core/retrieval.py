@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge.core.analysis import analyze, term_id
 from knowledge.core.errors import SearchInvalid
@@ -27,6 +27,7 @@ _FEEDBACK_CHUNKS = 3
 class _Lists:
     lexical: Sequence[Scored]
     dense: Sequence[Scored]
+    vector: Sequence[float] | None
     weights: dict[int, float]
     statistics: CorpusStatistics
 
@@ -44,18 +45,12 @@ def search(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> li
     """
     _check(query)
     lists = _lists(query, index=index, embedder=embedder)
-    if query.feedback and embedder is not None and query.fusion in ("convex", "rrf"):
+    if query.feedback and lists.vector is not None and query.fusion in ("convex", "rrf"):
         first = _fused(query, lists)
         near = index.vectors([item.chunk_id for item in first[:_FEEDBACK_CHUNKS]])
         if near:
-            (vector,) = embedder.embed([query.text])
-            again = index.dense(with_feedback(vector, near), limit=DEPTH)
-            lists = _Lists(
-                lexical=lists.lexical,
-                dense=again,
-                weights=lists.weights,
-                statistics=lists.statistics,
-            )
+            moved = with_feedback(lists.vector, near)
+            lists = replace(lists, dense=index.dense(moved, limit=DEPTH))
     return _hits(query, _fused(query, lists), lists, index=index)
 
 
@@ -80,10 +75,13 @@ def _lists(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> _L
     if weights and query.fusion != "dense":
         lexical = index.lexical(weights, statistics=statistics, limit=DEPTH)
     dense: list[Scored] = []
+    vector: list[float] | None = None
     if embedder is not None and query.fusion != "lexical" and statistics.chunk_count:
         (vector,) = embedder.embed([query.text])
         dense = index.dense(vector, limit=DEPTH)
-    return _Lists(lexical=lexical, dense=dense, weights=weights, statistics=statistics)
+    return _Lists(
+        lexical=lexical, dense=dense, vector=vector, weights=weights, statistics=statistics
+    )
 
 
 def _fused(query: SearchQuery, lists: _Lists) -> list[Scored]:

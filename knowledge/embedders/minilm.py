@@ -46,7 +46,10 @@ class MiniLmEmbedder:
         start = 0
         while start < len(by_length):
             end = start + 1
-            while end < len(by_length) and (end + 1 - start) * len(rows[by_length[end]]) <= _BATCH_TOKENS:
+            while (
+                end < len(by_length)
+                and (end + 1 - start) * len(rows[by_length[end]]) <= _BATCH_TOKENS
+            ):
                 end += 1
             batch = by_length[start:end]
             with self._slots:

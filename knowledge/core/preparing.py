@@ -1,0 +1,103 @@
+"""From a document as it came to what the index stores of it: clean text, chunks, terms, digests."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from knowledge.core.analysis import term_counts
+from knowledge.core.chunking import chunk
+from knowledge.core.errors import DocumentEmpty, DocumentTooLarge
+from knowledge.core.types import LoadedText, TermCounts
+
+MAX_TEXT_CHARS = 20_000_000
+_VERSION = "1"  # part of every digest: changing how text is cut or counted re-indexes on re-ingest
+_MARKDOWN = frozenset({"markdown", "html", "docx", "pptx", "xlsx"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedChunk:
+    """A chunk ready for the index; `embedding_text` is what its vector is made of."""
+
+    start: int
+    end: int
+    heading: str
+    text: str
+    embedding_text: str
+    terms: TermCounts
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedDocument:
+    """A document ready for the index; `digest` changes when anything indexed would."""
+
+    external_id: str
+    title: str
+    text: str
+    source_type: str
+    metadata: Mapping[str, Any]
+    tags: tuple[str, ...]
+    digest: str
+    chunks: tuple[PreparedChunk, ...]
+
+
+def clean(text: str) -> str:
+    """Return a text that Postgres can store: no null bytes, no lone surrogates, LF line ends."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def clean_values(value: Any) -> Any:
+    """Return a JSON value whose texts, keys too, are clean."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return {clean(str(key)): clean_values(item) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [clean_values(item) for item in cast("Sequence[object]", value)]
+    return value
+
+
+def digest_of(loaded: LoadedText, *, title: str, language: str, model: str) -> str:
+    """Return the digest of all that decides what is indexed of a document."""
+    parts = (_VERSION, loaded.source_type, language, model, title, loaded.text)
+    return _digest(*parts)
+
+
+def cut(loaded: LoadedText, *, title: str, language: str) -> tuple[PreparedChunk, ...]:
+    """Return the chunks of a clean text.
+
+    Raises:
+        DocumentEmpty: There is nothing but white space.
+        DocumentTooLarge: More text than one document may have.
+    """
+    if len(loaded.text) > MAX_TEXT_CHARS:
+        raise DocumentTooLarge(
+            f"The document has {len(loaded.text):,} characters of text: split it into documents of "
+            f"at most {MAX_TEXT_CHARS:,}."
+        )
+    spans = chunk(loaded.text, markdown=loaded.source_type in _MARKDOWN)
+    if not spans:
+        raise DocumentEmpty("The document has no text.")
+    chunks: list[PreparedChunk] = []
+    for span in spans:
+        text = loaded.text[span.start : span.end]
+        heading = " > ".join(part for part in span.headings if part != title)[:500]
+        chunks.append(
+            PreparedChunk(
+                start=span.start,
+                end=span.end,
+                heading=heading,
+                text=text,
+                embedding_text="\n".join(part for part in (title, heading, text) if part),
+                terms=term_counts(title, heading, text, language=language),
+                digest=_digest(_VERSION, language, title, heading, text),
+            )
+        )
+    return tuple(chunks)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

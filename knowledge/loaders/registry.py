@@ -1,0 +1,56 @@
+"""Which loader reads which file, by its extension."""
+
+import re
+from pathlib import PurePath
+
+from knowledge.core.errors import DocumentEmpty, DocumentTooLarge, FormatUnsupported
+from knowledge.core.types import DocumentInput, LoadedText, SourceType
+from knowledge.loaders.text import decode
+
+MAX_BYTES = 64 * 1024 * 1024
+_MARKDOWN_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
+
+_TEXT_FORMATS: dict[str, SourceType] = {
+    **dict.fromkeys(("txt", "text", "log", "rst", "adoc", "org", "tex"), "text"),
+    **dict.fromkeys(("md", "markdown", "mdx"), "markdown"),
+    **dict.fromkeys(
+        (
+            "py", "pyi", "js", "jsx", "mjs", "ts", "tsx", "java", "kt", "go", "rs", "c", "h", "cc",
+            "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "bash", "zsh", "ps1", "sql", "r",
+            "jl", "lua", "pl", "ex", "exs", "erl", "hs", "clj", "dart", "vue", "svelte", "css",
+            "scss", "toml", "yaml", "yml", "ini", "cfg", "conf", "env", "proto", "graphql", "tf",
+            "gradle", "cmake", "dockerfile", "makefile",
+        ),
+        "code",
+    ),
+}  # fmt: skip
+
+EXTENSIONS = frozenset(_TEXT_FORMATS)
+
+
+def load(document: DocumentInput) -> LoadedText:
+    """Return the text of a document, converted from its file's format.
+
+    Raises:
+        DocumentRejected: It is empty, too large, unreadable, or of a format nobody here reads.
+    """
+    if document.text is not None:
+        kind: SourceType = "markdown" if _MARKDOWN_HEADING.search(document.text) else "text"
+        return LoadedText(text=document.text, source_type=kind)
+    content = document.content or b""
+    if not content.strip(b" \t\r\n\x00"):
+        raise DocumentEmpty("The document is empty.")
+    if len(content) > MAX_BYTES:
+        raise DocumentTooLarge(
+            f"The file has {len(content) / 2**20:,.0f} MiB: at most {MAX_BYTES // 2**20} are read."
+        )
+    name = PurePath(document.file_name.replace("\\", "/"))
+    extension = (name.suffix or name.name).lstrip(".").lower()
+    if extension in _TEXT_FORMATS:
+        return LoadedText(
+            text=decode(content), title=name.stem, source_type=_TEXT_FORMATS[extension]
+        )
+    raise FormatUnsupported(
+        f"Files of type {extension[:20]!r} are not read here: use one of "
+        f"{', '.join(sorted(EXTENSIONS))}."
+    )

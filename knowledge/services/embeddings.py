@@ -1,0 +1,78 @@
+"""Vectors of texts, each computed once: the cache in Postgres before the embedder."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from django.db import connection
+
+from knowledge.core.errors import EmbeddingUnavailable
+from knowledge.core.ports import Embedder
+from knowledge.models import CachedEmbedding, EmbeddingModel
+
+_BATCH = 64  # texts a call of the embedder, and rows a transaction: what a killed ingest keeps
+_READ = 2_000
+
+
+def embedding_model_ensure(*, embedder: Embedder) -> int:
+    """Return the number that stands for this embedder's model beside its vectors."""
+    row, _ = EmbeddingModel.objects.get_or_create(name=embedder.model_id, dim=embedder.dim)
+    return row.id
+
+
+def texts_embed(*, texts: Sequence[str], embedder: Embedder) -> list[list[float]]:
+    """Return one unit vector a text, in order; only texts never seen before reach the embedder.
+
+    Raises:
+        EmbeddingUnavailable: What was embedded before it happened is kept.
+    """
+    if not texts:
+        return []
+    model_id = embedding_model_ensure(embedder=embedder)
+    digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+    known = _known(model_id, sorted(set(digests)))
+    missing = {d: text for d, text in zip(digests, texts, strict=True) if d not in known}
+    # Similar lengths together: a batch costs as much as its longest text says.
+    pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
+    for start in range(0, len(pending), _BATCH):
+        batch = pending[start : start + _BATCH]
+        vectors = embedder.embed([text for _, text in batch])
+        _check(vectors, expected=len(batch), dim=embedder.dim)
+        fresh = {digest: vector for (digest, _), vector in zip(batch, vectors, strict=True)}
+        _keep(model_id, fresh)
+        known.update(fresh)
+    return [known[digest] for digest in digests]
+
+
+def _known(model_id: int, digests: Sequence[bytes]) -> dict[bytes, list[float]]:
+    found: dict[bytes, list[float]] = {}
+    for start in range(0, len(digests), _READ):
+        rows = CachedEmbedding.objects.filter(
+            model_id=model_id, digest__in=digests[start : start + _READ]
+        )
+        for digest, vector in rows.values_list("digest", "vector"):
+            found[bytes(digest)] = list(vector)
+    return found
+
+
+def _keep(model_id: int, vectors: Mapping[bytes, Sequence[float]]) -> None:
+    # In order of digest: two processes that embed the same texts must not wait for each other.
+    rows = [
+        (model_id, digest, "[" + ",".join(map(repr, vectors[digest])) + "]")
+        for digest in sorted(vectors)
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO knowledge_cachedembedding (model_id, digest, vector, created_at) "
+            "VALUES (%s, %s, %s, now()) ON CONFLICT DO NOTHING",
+            rows,
+        )
+
+
+def _check(vectors: Sequence[Sequence[float]], *, expected: int, dim: int) -> None:
+    if len(vectors) != expected or any(len(vector) != dim for vector in vectors):
+        raise EmbeddingUnavailable(
+            f"The embedding model gave {len(vectors)} vectors of "
+            f"{sorted({len(vector) for vector in vectors})} numbers for {expected} texts; "
+            f"expected {dim} numbers each.",
+            retryable=False,
+        )

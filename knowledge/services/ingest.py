@@ -1,0 +1,328 @@
+"""Put documents into the index: read, cut, embed, and only then one short transaction."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from knowledge import store
+from knowledge.core.errors import DocumentRejected, KnowledgeError
+from knowledge.core.ports import Embedder
+from knowledge.core.preparing import (
+    PreparedChunk,
+    PreparedDocument,
+    clean,
+    clean_values,
+    cut,
+    digest_of,
+)
+from knowledge.core.types import DocumentInput, LoadedText
+from knowledge.models import Chunk, ChunkVector, Document
+from knowledge.selectors import CollectionRef
+from knowledge.services.embeddings import embedding_model_ensure, texts_embed
+
+Load = Callable[[DocumentInput], LoadedText]
+
+_BATCH_DOCUMENTS = 64
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestResult:
+    """What became of one document; `unchanged` means that nothing of it had to be done again."""
+
+    external_id: str
+    document_id: str | None
+    status: Literal["ready", "unchanged", "failed"]
+    chunk_count: int = 0
+    error_code: str = ""
+    error: str = ""
+
+
+def documents_ingest(
+    *,
+    workspace_id: UUID | str,
+    collection: CollectionRef,
+    documents: Iterable[DocumentInput],
+    load: Load,
+    embedder: Embedder | None,
+) -> Iterator[IngestResult]:
+    """Ingest documents and yield what became of each; a bad one never stops the others.
+
+    A document replaces the one of the same external id. Chunks that did not change are neither
+    stored nor embedded again, those that are gone are removed. A later document of a batch wins
+    over an earlier one of the same external id.
+
+    Raises:
+        EmbeddingUnavailable: Documents already yielded stay.
+    """
+    remaining = iter(documents)
+    while batch := list(islice(remaining, _BATCH_DOCUMENTS)):
+        yield from _batch_ingest(
+            batch, workspace_id=workspace_id, collection=collection, load=load, embedder=embedder
+        )
+        if store.delta_count(collection.id) >= store.FOLD_AFTER:
+            store.statistics_fold(collection.id)
+    store.statistics_fold(collection.id)
+
+
+def _batch_ingest(
+    batch: Sequence[DocumentInput],
+    *,
+    workspace_id: UUID | str,
+    collection: CollectionRef,
+    load: Load,
+    embedder: Embedder | None,
+) -> list[IngestResult]:
+    results: dict[str, IngestResult] = {}
+    prepared: dict[str, PreparedDocument] = {}
+    model = f"{embedder.model_id}/{embedder.dim}" if embedder is not None else ""
+    stored = dict(
+        Document.objects.filter(
+            collection_id=collection.id,
+            external_id__in=[item.external_id for item in batch],
+            status=Document.Status.READY,
+        ).values_list("external_id", "content_hash")
+    )
+    for item in batch:
+        try:
+            document = _prepare(
+                item, load=load, language=collection.language, model=model, stored=stored
+            )
+        except DocumentRejected as error:
+            prepared.pop(item.external_id, None)
+            results[item.external_id] = _fail(item, error, workspace_id, collection)
+        else:
+            prepared[item.external_id] = document
+    vectors = _vectors(prepared.values(), embedder=embedder)
+    for _ in range(_ATTEMPTS):
+        written = _write(
+            prepared,
+            vectors=vectors,
+            model_id=embedding_model_ensure(embedder=embedder) if embedder is not None else None,
+            workspace_id=workspace_id,
+            collection=collection,
+        )
+        results.update(written)
+        # What changed under our hands since it was looked up: cut it after all, and try again.
+        prepared = {
+            item.external_id: _prepare(
+                item, load=load, language=collection.language, model=model, stored={}
+            )
+            for item in batch
+            if item.external_id in prepared and item.external_id not in written
+        }
+        if not prepared:
+            break
+        vectors = _vectors(prepared.values(), embedder=embedder)
+    return [results[external_id] for external_id in dict.fromkeys(i.external_id for i in batch)]
+
+
+def _prepare(
+    item: DocumentInput, *, load: Load, language: str, model: str, stored: dict[str, str]
+) -> PreparedDocument:
+    """Read and cut a document; one whose digest is stored comes back without chunks."""
+    if not item.external_id.strip() or len(item.external_id) > 500 or "\x00" in item.external_id:
+        raise DocumentRejected("external_id must have 1 to 500 characters.")
+    loaded = load(item)
+    loaded = LoadedText(
+        text=clean(loaded.text), title=clean(loaded.title), source_type=loaded.source_type
+    )
+    title = " ".join(clean(item.title or loaded.title).split())[:500]
+    digest = digest_of(loaded, title=title, language=language, model=model)
+    unchanged = stored.get(item.external_id) == digest
+    return PreparedDocument(
+        external_id=item.external_id,
+        title=title,
+        text=loaded.text,
+        source_type=loaded.source_type,
+        metadata=clean_values(item.metadata),
+        tags=tuple(dict.fromkeys(clean(tag)[:100] for tag in item.tags)),
+        digest=digest,
+        chunks=() if unchanged else cut(loaded, title=title, language=language),
+    )
+
+
+def _vectors(
+    documents: Iterable[PreparedDocument], *, embedder: Embedder | None
+) -> dict[str, list[float]]:
+    if embedder is None:
+        return {}
+    texts = {chunk.digest: chunk.embedding_text for doc in documents for chunk in doc.chunks}
+    vectors = texts_embed(texts=list(texts.values()), embedder=embedder)
+    return dict(zip(texts, vectors, strict=True))
+
+
+@transaction.atomic
+def _write(
+    prepared: dict[str, PreparedDocument],
+    *,
+    vectors: dict[str, list[float]],
+    model_id: int | None,
+    workspace_id: UUID | str,
+    collection: CollectionRef,
+) -> dict[str, IngestResult]:
+    """Store what was prepared; leaves out what has changed since and was not cut."""
+    rows = _rows_locked(prepared, workspace_id=workspace_id, collection=collection)
+    now = timezone.now()
+    results: dict[str, IngestResult] = {}
+    changed: dict[UUID, PreparedDocument] = {}
+    for external_id, document in prepared.items():
+        row = rows[external_id]
+        unchanged = row.status == Document.Status.READY and row.content_hash == document.digest
+        if not unchanged and not document.chunks:
+            continue
+        if not unchanged:
+            changed[row.id] = document
+            row.chunk_count = len(document.chunks)
+            row.ingested_at = now
+        _fill(row, document)
+        results[external_id] = IngestResult(
+            external_id=external_id,
+            document_id=str(row.id),
+            status="unchanged" if unchanged else "ready",
+            chunk_count=row.chunk_count,
+        )
+    _chunks_replace(changed, vectors=vectors, model_id=model_id, collection_id=collection.id)
+    Document.objects.bulk_update(
+        [rows[external_id] for external_id in results],
+        [
+            "title", "text", "source_type", "metadata", "tags", "content_hash", "status", "error",
+            "error_code", "chunk_count", "ingested_at", "updated_at",
+        ],
+    )  # fmt: skip
+    return results
+
+
+def _rows_locked(
+    prepared: dict[str, PreparedDocument], *, workspace_id: UUID | str, collection: CollectionRef
+) -> dict[str, Document]:
+    """Return the locked rows of these documents; always in one order, so that nobody deadlocks."""
+    wanted = sorted(prepared)
+    Document.objects.bulk_create(
+        [
+            Document(
+                workspace_id=workspace_id,
+                collection_id=collection.id,
+                external_id=external_id,
+                status=Document.Status.INGESTING,
+            )
+            for external_id in wanted
+        ],
+        ignore_conflicts=True,
+    )
+    locked = (
+        Document.objects.select_for_update()
+        .filter(collection_id=collection.id, external_id__in=wanted)
+        .order_by("external_id")
+    )
+    return {row.external_id: row for row in locked}
+
+
+def _fill(row: Document, document: PreparedDocument) -> None:
+    row.title = document.title
+    row.text = document.text
+    row.source_type = document.source_type
+    row.metadata = dict(document.metadata)
+    row.tags = list(document.tags)
+    row.content_hash = document.digest
+    row.status = Document.Status.READY
+    row.error = row.error_code = ""
+    row.updated_at = timezone.now()
+
+
+def _chunks_replace(
+    documents: dict[UUID, PreparedDocument],
+    *,
+    vectors: dict[str, list[float]],
+    model_id: int | None,
+    collection_id: int,
+) -> None:
+    """Keep the chunks whose digest is still there, remove the others, add the new ones."""
+    old: dict[tuple[UUID, str], list[Chunk]] = defaultdict(list)
+    for row in Chunk.objects.filter(document_id__in=documents).order_by("document_id", "ordinal"):
+        old[row.document_id, row.content_hash].append(row)
+    kept: list[Chunk] = []
+    new: list[tuple[Chunk, PreparedChunk]] = []
+    for document_id, document in documents.items():
+        for ordinal, chunk in enumerate(document.chunks):
+            same = old.get((document_id, chunk.digest))
+            if same:
+                row = same.pop(0)
+                row.ordinal, row.start, row.end = ordinal, chunk.start, chunk.end
+                kept.append(row)
+            else:
+                new.append((_chunk_row(document_id, ordinal, chunk), chunk))
+    gone = [row.pk for rows in old.values() for row in rows]
+    Chunk.objects.filter(pk__in=gone).delete()
+    Chunk.objects.bulk_update(kept, ["ordinal", "start", "end"], batch_size=1_000)
+    Chunk.objects.bulk_create([row for row, _ in new], batch_size=2_000)
+    store.terms_write(
+        [store.ChunkRow(chunk_id=row.pk, terms=chunk.terms) for row, chunk in new],
+        collection_id=collection_id,
+    )
+    if model_id is not None:
+        with_vector = set(
+            ChunkVector.objects.filter(
+                collection_id=collection_id, model_id=model_id, chunk__in=[row.pk for row in kept]
+            ).values_list("chunk_id", flat=True)
+        )
+        rows = [row for row in kept if row.pk not in with_vector] + [row for row, _ in new]
+        store.vectors_write(
+            ((row.pk, vectors[row.content_hash]) for row in rows),
+            collection_id=collection_id,
+            model_id=model_id,
+        )
+
+
+def _chunk_row(document_id: UUID, ordinal: int, chunk: PreparedChunk) -> Chunk:
+    return Chunk(
+        document_id=document_id,
+        ordinal=ordinal,
+        start=chunk.start,
+        end=chunk.end,
+        heading=chunk.heading,
+        text=chunk.text,
+        content_hash=chunk.digest,
+    )
+
+
+def _fail(
+    item: DocumentInput,
+    error: KnowledgeError,
+    workspace_id: UUID | str,
+    collection: CollectionRef,
+) -> IngestResult:
+    """Note why a document was not ingested; what was stored of an earlier version stays findable."""
+    external_id = clean(item.external_id)[:500].strip()
+    document_id: str | None = None
+    if external_id:
+        row, _ = Document.objects.update_or_create(
+            collection_id=collection.id,
+            external_id=external_id,
+            defaults={
+                "status": Document.Status.FAILED,
+                "error": str(error),
+                "error_code": error.code,
+            },
+            create_defaults={
+                "workspace_id": workspace_id,
+                "title": clean(item.title)[:500],
+                "status": Document.Status.FAILED,
+                "error": str(error),
+                "error_code": error.code,
+            },
+        )
+        document_id = str(row.id)
+    return IngestResult(
+        external_id=item.external_id,
+        document_id=document_id,
+        status="failed",
+        error_code=error.code,
+        error=str(error),
+    )

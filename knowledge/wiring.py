@@ -1,0 +1,161 @@
+"""Retrieval with its parts plugged in: what doors and agents call."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from knowledge import conf, selectors
+from knowledge.core import filtering, retrieval
+from knowledge.core.citations import Citation, CitationProblem, check_citations
+from knowledge.core.ports import Embedder
+from knowledge.core.types import DocumentInput, Fusion, GroupBy, Hit, SearchQuery
+from knowledge.embedders.minilm import MiniLmEmbedder
+from knowledge.embedders.openai_compat import OpenAiEmbedder
+from knowledge.loaders.registry import load
+from knowledge.services import collections, documents, embeddings
+from knowledge.services.ingest import IngestResult, documents_ingest
+from knowledge.store import DatabaseIndex
+
+document_text = selectors.document_text
+document_delete = documents.document_delete
+collection_ensure = collections.collection_ensure
+collection_delete = collections.collection_delete
+
+
+@lru_cache(maxsize=1)
+def _plugged() -> Embedder | None:
+    settings = conf.load()
+    if settings.embedding_model.lower() in ("none", "off"):
+        return None
+    if settings.embedding_model:
+        return OpenAiEmbedder(
+            model=settings.embedding_model,
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key,
+        )
+    return MiniLmEmbedder()
+
+
+def embedder() -> Embedder:
+    """Return the process's only embedder; its model is loaded when it is first used.
+
+    LOOM_EMBEDDING_MODEL=none turns vectors off for documents; whoever asks here still gets the
+    built-in model.
+    """
+    return _plugged() or _built_in()
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> Embedder:
+    return MiniLmEmbedder()
+
+
+def embed_texts(texts: Sequence[str]) -> list[list[float]]:
+    """Return one unit vector a text, in order, from the cache where it was seen before."""
+    return embeddings.texts_embed(texts=texts, embedder=embedder())
+
+
+def search(
+    *,
+    workspace_id: UUID | str,
+    query: str,
+    collections: Sequence[str] | None = None,
+    limit: int = 8,
+    filters: Mapping[str, Any] | None = None,
+    group_by: GroupBy | None = None,
+    explain: bool = False,
+    fusion: Fusion = "convex",
+) -> list[Hit]:
+    """Return cited passages of this workspace, best first.
+
+    Args:
+        collections: Slugs; None for all that hold documents.
+        filters: `tags metadata external_ids source_types created_after created_before`.
+
+    Raises:
+        SearchInvalid: The query, a filter or an option cannot be understood.
+        CollectionMissing: One of the slugs is not in this workspace.
+        EmbeddingUnavailable: From the embedding endpoint.
+    """
+    parsed = filtering.parse_filters(filters)
+    refs = selectors.collection_list_searchable(workspace_id=workspace_id, slugs=collections)
+    if not refs:
+        return []
+    engine = _plugged()
+    model_id = embeddings.embedding_model_ensure(embedder=engine) if engine else None
+    languages = {ref.language for ref in refs}
+    return retrieval.search(
+        SearchQuery(
+            text=query,
+            language=min(languages),
+            limit=limit,
+            group_by=group_by,
+            explain=explain,
+            fusion=fusion,
+        ),
+        index=DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=[ref.id for ref in refs],
+            model_id=model_id,
+            filters=parsed,
+        ),
+        embedder=engine,
+    )
+
+
+def ingest(
+    *,
+    workspace_id: UUID | str,
+    collection: str,
+    documents: Iterable[DocumentInput],
+    on_result: Callable[[IngestResult], None] | None = None,
+) -> list[IngestResult]:
+    """Ingest documents into a collection of this workspace and return what became of each.
+
+    Args:
+        on_result: Called for each document as soon as it is done.
+
+    Raises:
+        CollectionMissing: There is none of that name here; see `collection_ensure`.
+        EmbeddingUnavailable: What was reported until then stays.
+    """
+    ref = selectors.collection_get(workspace_id=workspace_id, slug=collection)
+    results: list[IngestResult] = []
+    for result in documents_ingest(
+        workspace_id=workspace_id,
+        collection=ref,
+        documents=documents,
+        load=load,
+        embedder=_plugged(),
+    ):
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+    return results
+
+
+def document_submit(*, workspace_id: UUID | str, collection: str, document: DocumentInput) -> str:
+    """Take a document in, queue its ingest, and return its id.
+
+    Raises:
+        CollectionMissing: There is none of that name here.
+        DocumentRejected: It has no usable external id.
+    """
+    ref = selectors.collection_get(workspace_id=workspace_id, slug=collection)
+    return documents.document_submit(workspace_id=workspace_id, collection=ref, document=document)
+
+
+def document_ingest(document_id: str) -> str:
+    """Ingest a document that was taken in, and return its status; for the job."""
+    return documents.document_ingest(document_id=document_id, load=load, embedder=_plugged())
+
+
+def cites_check(
+    *, workspace_id: UUID | str, citations: Sequence[Citation]
+) -> list[CitationProblem]:
+    """Return what is wrong with these citations; empty when every quoted span exists."""
+    texts = selectors.document_texts(
+        workspace_id=workspace_id, document_ids={item.document_id for item in citations}
+    )
+    return check_citations(citations, texts)
