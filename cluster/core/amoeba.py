@@ -1,0 +1,115 @@
+"""The loop: from what is recorded, what comes next. Pure; the shells around it perform and record."""
+
+from cluster.core.phases import adapt, evaluate, execute, match, scale, sense
+from cluster.core.steps import (
+    Finish,
+    InsideStep,
+    JudgeOutcome,
+    NextCycle,
+    OutsideOutcome,
+    OutsideStep,
+    PlanOutcome,
+    Record,
+    RunAgent,
+    RunOutcome,
+    SenseOutcome,
+    Step,
+)
+from cluster.core.types import Executed, Outcome, Status, TaskView, Verdict
+
+MAX_CRASHES = 3
+# Ends that another attempt cannot better.
+_FINAL_OUTCOMES = frozenset({Outcome.OVER_BUDGET, Outcome.CANCELLED})
+
+
+def next_step(view: TaskView) -> Step:
+    """Return what comes next for a task, from what is recorded of it and nothing else."""
+    stop = _stop(view)
+    if stop:
+        return stop
+    if view.sensed is None:
+        return sense.step(view)
+    if view.matched is None:
+        return match.step(view, view.sensed)
+    if view.matched.node_id is None:
+        return match.nobody(view, view.matched.reason)
+    if view.scaled is None:
+        return scale.step(view)
+    if view.scaled.split and not view.spawned:
+        return scale.spawn(view.scaled)
+    if view.executed is None:
+        return execute.step(view, view.matched, view.scaled)
+    if view.verdict is None:
+        return evaluate.step(view.executed)
+    if view.adapted is None:
+        return adapt.step(view.matched, view.scaled, view.executed, view.verdict)
+    return _after(view, view.executed, view.verdict)
+
+
+def conclude(view: TaskView, step: OutsideStep, outcome: OutsideOutcome) -> InsideStep:
+    """Return what an outside step's outcome means for the task."""
+    match outcome:
+        case SenseOutcome():
+            return sense.conclude(view, outcome)
+        case PlanOutcome():
+            return Record(result=outcome.scaled)
+        case RunOutcome():
+            assert isinstance(step, RunAgent)
+            return execute.conclude(view, outcome)
+        case JudgeOutcome():
+            return evaluate.conclude(view, outcome)
+
+
+def _stop(view: TaskView) -> Finish | None:
+    """Return the end that comes from outside the phases: cancelled, too late, or poison."""
+    if view.cancel_requested:
+        return Finish(
+            status=Status.CANCELLED,
+            outcome=Outcome.CANCELLED,
+            error_code="cluster.cancelled",
+            error_message="Cancelled on request.",
+        )
+    if view.crash_count >= MAX_CRASHES and view.adapted is None:
+        return Finish(
+            status=Status.FAILED,
+            outcome=Outcome.FAILED,
+            error_code="cluster.poison",
+            error_message=(
+                f"Set aside: the process running it died {view.crash_count} times at the same step."
+            ),
+        )
+    late = view.task.deadline_at is not None and view.now >= view.task.deadline_at
+    if late and view.adapted is None:
+        return Finish(
+            status=Status.FAILED,
+            outcome=Outcome.TIMED_OUT,
+            error_code="cluster.deadline_passed",
+            error_message="The task's deadline passed.",
+            answer=view.executed.answer if view.executed else "",
+        )
+    return None
+
+
+def _after(view: TaskView, executed: Executed, verdict: Verdict) -> NextCycle | Finish:
+    if not verdict.accepted and view.cycle < view.task.max_cycles and _affordable(view, verdict):
+        return NextCycle(reason=verdict.comment or verdict.outcome.value)
+    return Finish(
+        status=Status.SUCCEEDED if verdict.accepted else Status.FAILED,
+        outcome=verdict.outcome,
+        answer=executed.answer,
+        citations=executed.citations,
+        score=verdict.score,
+        verified=verdict.verified,
+        error_code="" if verdict.accepted else executed.error_code or "cluster.rejected",
+        error_message="" if verdict.accepted else executed.error_message or verdict.comment,
+    )
+
+
+def _affordable(view: TaskView, verdict: Verdict) -> bool:
+    if verdict.outcome in _FINAL_OUTCOMES:
+        return False
+    if view.executed and view.executed.stop == "unavailable":
+        return False
+    budget = view.task.budget_usd
+    return budget is None or view.spent.cost_usd < budget
+

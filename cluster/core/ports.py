@@ -1,0 +1,49 @@
+"""What the cycle needs of the world; the database shell and the in-memory driver both provide it."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from cluster.core.checks import CheckResult
+from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
+from cluster.core.types import CitedSpan, Json, TaskView
+
+Purpose = Literal["sense", "plan", "judge"]
+
+
+class AgentRunner(Protocol):
+    """Run one agent, journaled, to its end or to where it waits."""
+
+    async def run(self, view: TaskView, step: RunAgent) -> RunOutcome: ...
+
+
+class Mind(Protocol):
+    """A model that answers within a schema; the reason when it does not."""
+
+    async def ask(
+        self, view: TaskView, *, purpose: Purpose, system: str, user: str, schema: Json
+    ) -> ModelAnswer: ...
+
+
+class Judge(Protocol):
+    """Run declared checks over an answer."""
+
+    async def check(
+        self,
+        view: TaskView,
+        *,
+        checks: tuple[Mapping[str, Any], ...],
+        answer: str,
+        citations: tuple[CitedSpan, ...],
+    ) -> tuple[CheckResult, ...]: ...
+
+
+class Surroundings(Protocol):
+    """What SENSE compares a goal with.
+
+    Returns:
+        Cosine to each domain by slug, the domains' descriptions by slug, the tools on offer by name.
+    """
+
+    async def look(
+        self, view: TaskView, text: str
+    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]: ...

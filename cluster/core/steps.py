@@ -1,0 +1,228 @@
+"""What the loop asks for next, and what comes back.
+
+Outside steps (`Sense PlanSplit RunAgent Judge`) take seconds to hours and hold no transaction; their
+outcomes are turned into inside steps, each of which is one short transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from cluster.core.checks import CheckResult
+from cluster.core.types import (
+    CitedSpan,
+    Cost,
+    Executed,
+    Json,
+    Outcome,
+    Part,
+    Scaled,
+    Sensed,
+    Status,
+    Verdict,
+)
+
+# ---------------------------------------------------------------- outside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sense:
+    """Embed `text`, and ask a model to judge it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSplit:
+    """Ask a model for a plan; `problems` says what was wrong with the first one, to be repaired."""
+
+    goal: str
+    max_parts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """Let an agent work; a run that was begun before goes on."""
+
+    node_id: str
+    agent_id: str
+    agent: str
+    goal: str
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Look at an answer: declared checks, and a model where one can judge."""
+
+    answer: str
+    citations: tuple[CitedSpan, ...] = ()
+
+
+OutsideStep = Sense | PlanSplit | RunAgent | Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswer:
+    """A schema-constrained reply, or in `why` the reason that there is none."""
+
+    value: Json | None
+    why: str = ""
+    model: str = ""
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenseOutcome:
+    """`similarities`: cosine of the goal to each domain's centroid, by slug."""
+
+    similarities: Mapping[str, float]
+    reply: ModelAnswer
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOutcome:
+    """The first reply, and the repaired one where the first was no plan."""
+
+    scaled: Scaled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """A run that ended (`executed`), that waits for somebody, or that nobody would serve."""
+
+    executed: Executed | None = None
+    suspended: "Suspended | None" = None
+    unavailable: "Unavailable | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """A run waits: for a person's decision or words, or for a task it delegated."""
+
+    kind: Literal["approval", "question", "unknown_effect", "children"]
+    key: str
+    run_id: str
+    question: str = ""
+    options: tuple[str, ...] = ()
+    detail: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Nobody answered; worth another try after `retry_after_s`."""
+
+    reason: str
+    retry_after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOutcome:
+    checks: tuple[CheckResult, ...]
+    reply: ModelAnswer | None = None
+
+
+OutsideOutcome = SenseOutcome | PlanOutcome | RunOutcome | JudgeOutcome
+
+# ---------------------------------------------------------------- inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAuction:
+    """Hold the auction of this cycle among capable nodes, and reserve the winner's slot."""
+
+    weights: Mapping[str, float]
+    complexity: float
+    tools: tuple[str, ...] = ()
+    agent: str | None = None
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Write down what a phase concluded; the phase after it begins."""
+
+    result: Sensed | Scaled | Executed | Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Create the child tasks of a split."""
+
+    parts: tuple[Part, ...]
+    shared: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Let the market learn from the verdict, once, and give the slot back."""
+
+    verdict: Verdict
+    node_id: str | None
+    hard_error: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """Let go of the task until somebody wakes it, or until `until`."""
+
+    status: Status
+    reason: str
+    until: datetime | None = None
+    unavailable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Put a question to a person and wait."""
+
+    suspended: Suspended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """Create the task that a run delegated, and wait for it."""
+
+    suspended: Suspended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextCycle:
+    """Begin again, knowing what was wrong."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The end. `error_code` is empty when it is a good one."""
+
+    status: Status
+    outcome: Outcome
+    answer: str = ""
+    citations: tuple[CitedSpan, ...] = ()
+    score: float | None = None
+    verified: bool = False
+    error_code: str = ""
+    error_message: str = ""
+
+
+InsideStep = (
+    HoldAuction | Record | Spawn | Settle | Park | Ask | Delegate | NextCycle | Finish
+)
+Step = OutsideStep | InsideStep
+
+
+def is_outside(step: Step) -> bool:
+    """Tell whether performing `step` leaves the process or takes long."""
+    return isinstance(step, OutsideStep)
+
+
+def is_last(step: Step) -> bool:
+    """Tell whether the run's claim ends with `step`."""
+    return isinstance(step, Park | Ask | Delegate | Finish)
+
+

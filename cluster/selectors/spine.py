@@ -1,0 +1,206 @@
+"""What the loop sees of a task: one short read of everything that is recorded."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from agents.models import UsageEntry
+from cluster.core.codec import value_load
+from cluster.core.errors import ClaimLost
+from cluster.core.types import (
+    Adapted,
+    ChildView,
+    CitedSpan,
+    Claim,
+    Cost,
+    Executed,
+    Matched,
+    Outcome,
+    Phase,
+    Rejection,
+    Scaled,
+    Sensed,
+    Status,
+    TaskSpec,
+    TaskView,
+    Verdict,
+)
+from cluster.models import PhaseRecord, Task
+
+PATIENCE_S = 3600.0
+PATIENCE_UNPROVEN_S = 30.0
+_RESULTS: dict[str, type[Any]] = {
+    Phase.SENSE: Sensed,
+    Phase.MATCH: Matched,
+    Phase.SCALE: Scaled,
+    Phase.EXECUTE: Executed,
+    Phase.EVALUATE: Verdict,
+    Phase.ADAPT: Adapted,
+}
+
+
+def task_view(*, claim: Claim) -> TaskView:
+    """Return what the loop may look at.
+
+    Raises:
+        ClaimLost: Another worker has claimed the task since.
+    """
+    with transaction.atomic():
+        task = (
+            Task.objects.select_related("agent", "root")
+            .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
+            .first()
+        )
+        if task is None:
+            raise ClaimLost(f"The claim on task {claim.task_id!r} is lost.")
+        results = _records(task, task.cycle)
+        scaled: Scaled | None = results.get(Phase.SCALE)
+        now = _now()
+        since = task.unavailable_since
+        return TaskView(
+            task=task_spec(task),
+            now=now,
+            status=Status(task.status),
+            cycle=task.cycle,
+            cancel_requested=task.cancel_requested_at is not None,
+            sensed=results.get(Phase.SENSE),
+            matched=results.get(Phase.MATCH),
+            scaled=scaled,
+            executed=results.get(Phase.EXECUTE),
+            verdict=results.get(Phase.EVALUATE),
+            adapted=results.get(Phase.ADAPT),
+            rejection=_rejection(task),
+            inputs=_inputs(task),
+            children=_children(task, scaled) if scaled and scaled.split else (),
+            spawned=task.spawned_cycle == task.cycle,
+            earlier_children=_earlier(task),
+            tree_size=Task.objects.filter(root_id=task.root_id or task.id).count() or 1,
+            spent=tree_cost(task.root_id or task.id),
+            unavailable_s=(now - since).total_seconds() if since else 0.0,
+            unavailable_reason=task.unavailable_reason,
+            patience_s=_patience_s(task) if since else PATIENCE_S,
+            crash_count=task.crash_count,
+        )
+
+
+def task_spec(task: Task) -> TaskSpec:
+    """Return what was asked for; the budget is the whole tree's."""
+    root = task.root or task
+    return TaskSpec(
+        id=str(task.id),
+        workspace_id=str(task.workspace_id),
+        goal=task.goal,
+        context=task.context,
+        agent=task.agent.slug if task.agent else None,
+        checks=tuple(task.checks),
+        budget_usd=root.budget_usd,
+        max_cycles=task.max_cycles,
+        min_score=task.min_score,
+        deadline_at=task.deadline_at,
+        collections=tuple(task.collections),
+        tools=tuple(task.tools),
+        metadata=task.metadata,
+        parent_id=str(task.parent_id) if task.parent_id else None,
+        root_id=str(task.root_id or task.id),
+        depth=task.depth,
+    )
+
+
+def tree_cost(root_id: object) -> Cost:
+    """Return what a whole task tree has cost so far."""
+    return _cost(UsageEntry.objects.filter(root_task_id=root_id))
+
+
+def own_cost(task_id: object) -> Cost:
+    """Return what one task's own calls have cost, its children's not counted."""
+    return _cost(UsageEntry.objects.filter(task_id=task_id))
+
+
+def _cost(entries: Any) -> Cost:  # noqa: ANN401 -- a query set
+    total = entries.aggregate(
+        p=Sum("prompt_tokens"), c=Sum("completion_tokens"), usd=Sum("cost_usd")
+    )
+    return Cost(
+        prompt_tokens=total["p"] or 0,
+        completion_tokens=total["c"] or 0,
+        cost_usd=total["usd"] or Decimal(0),
+    )
+
+
+def _now() -> Any:  # noqa: ANN401 -- a datetime, from the driver
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        row = cursor.fetchone()
+        assert row is not None
+        return row[0]
+
+
+def _records(task: Task, cycle: int) -> dict[str, Any]:
+    rows = PhaseRecord.objects.filter(task=task, cycle=cycle).values_list("phase", "result")
+    return {phase: value_load(_RESULTS[phase], result) for phase, result in rows}
+
+
+def _rejection(task: Task) -> Rejection | None:
+    """Return what was wrong in the cycle before; a retried task's earlier cycle may have no verdict."""
+    if task.cycle == 1:
+        return None
+    results = _records(task, task.cycle - 1)
+    verdict: Verdict | None = results.get(Phase.EVALUATE)
+    matched: Matched | None = results.get(Phase.MATCH)
+    executed: Executed | None = results.get(Phase.EXECUTE)
+    if verdict is None:
+        return None
+    return Rejection(
+        cycle=task.cycle - 1,
+        node_id=matched.node_id if matched else None,
+        outcome=verdict.outcome,
+        comment=verdict.comment,
+        answer=executed.answer if executed else "",
+    )
+
+
+def child_view(child: Task) -> ChildView:
+    """Return a task as its parent, or the task that depends on it, sees it."""
+    return ChildView(
+        id=str(child.id),
+        key=child.plan_key,
+        goal=child.goal,
+        status=Status(child.status),
+        outcome=Outcome(child.outcome) if child.outcome else None,
+        answer=child.answer or "",
+        score=child.score,
+        citations=tuple(CitedSpan(**citation) for citation in child.citations),
+        error_message=child.error_message,
+    )
+
+
+def _children(task: Task, scaled: Scaled) -> tuple[ChildView, ...]:
+    """Return the parts' tasks in the plan's order, those kept from an earlier cycle included."""
+    kept = {part.reuse_task_id: part.key for part in scaled.parts if part.reuse_task_id}
+    fresh = {c.plan_key: c for c in Task.objects.filter(parent=task, parent_cycle=task.cycle)}
+    again = {str(c.id): c for c in Task.objects.filter(id__in=list(kept), parent=task)}
+    found = [
+        again.get(part.reuse_task_id) if part.reuse_task_id else fresh.get(part.key)
+        for part in scaled.parts
+    ]
+    return tuple(child_view(child) for child in found if child is not None)
+
+
+def _earlier(task: Task) -> tuple[ChildView, ...]:
+    if task.cycle == 1:
+        return ()
+    rows = Task.objects.filter(parent=task, parent_cycle__lt=task.cycle).order_by("plan_order", "id")
+    return tuple(child_view(child) for child in rows)
+
+
+def _inputs(task: Task) -> tuple[ChildView, ...]:
+    rows = Task.objects.filter(edges_out__successor=task).order_by("plan_order", "id")
+    return tuple(child_view(row) for row in rows)
+
+
+def _patience_s(task: Task) -> float:
+    """An endpoint that has worked before is waited for; one that never answered is misconfigured."""
+    proven = UsageEntry.objects.filter(workspace_id=task.workspace_id).exists()
+    return PATIENCE_S if proven else PATIENCE_UNPROVEN_S

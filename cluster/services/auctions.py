@@ -1,0 +1,345 @@
+"""MATCH in the database: read the population, hold the pure auction, reserve a slot, keep every bid."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from django.db.models import F, QuerySet
+
+from cluster.core import auction, posterior
+from cluster.core.lifecycle import Circuit, NodeLife, probe_due
+from cluster.core.lifecycle import Record as Life
+from cluster.core.posterior import Gaussian, Standing
+from cluster.core.steps import HoldAuction
+from cluster.core.types import Matched
+from cluster.models import (
+    AgentNode,
+    Assignment,
+    Auction,
+    Bid,
+    Blueprint,
+    Capability,
+    FamilyDomain,
+    Task,
+)
+from cluster.services.population import (
+    blueprint_spawn,
+    blueprints_ensure,
+    domains_ensure,
+    nodes_ensure,
+)
+
+BUSY_PAUSE_S = 0.5
+CIRCUIT_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hammer:
+    """How an auction ended: somebody won, everybody is busy or resting, or nobody can do it."""
+
+    kind: Literal["won", "busy", "circuit", "nobody"]
+    matched: Matched | None = None
+    reason: str = ""
+    pause_s: float = 0.0
+
+
+def population_ready(*, workspace_id: str) -> None:
+    """See to it that a workspace has domains, blueprints, and a node for each of its agents."""
+    domains_ensure(workspace_id=workspace_id)
+    blueprints_ensure(workspace_id=workspace_id)
+    nodes_ensure(workspace_id=workspace_id)
+
+
+def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: datetime) -> Hammer:
+    """Hold the auction of a locked task's cycle and reserve the winner's slot."""
+    population_ready(workspace_id=str(task.workspace_id))
+    nodes = list(_population(task))
+    only = _asked(nodes, step)
+    result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
+    if not result.bids and step.without and only is None:
+        # Whoever failed before is left out only while there is somebody else.
+        alone = HoldAuction(
+            weights=step.weights, complexity=step.complexity, tools=step.tools, agent=step.agent
+        )
+        result = _bids(task, alone, nodes, only=only, spent_usd=spent_usd, now=now)
+    if not result.bids and only is None and _spawned(task, step, result):
+        nodes = list(_population(task))
+        result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
+    if not result.bids:
+        return _nobody(result, step)
+    by_id = {str(node.id): node for node in nodes}
+    for bid in result.bids:
+        if _reserve(bid.node_id):
+            node = by_id[bid.node_id]
+            matched = _keep(task, step, result, bid, node, now=now, pinned=only is not None)
+            return Hammer(kind="won", matched=matched)
+    return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)
+
+
+def slot_release(*, task: Task, now: datetime, seconds: float = 0.0) -> None:
+    """Give back the slot that a locked task's cycle holds, if it does."""
+    released = Assignment.objects.filter(
+        task=task, cycle=task.cycle, state=Assignment.State.ACTIVE
+    ).first()
+    if released is None:
+        return
+    released.state = Assignment.State.RELEASED
+    released.released_at = now
+    released.save(update_fields=["state", "released_at"])
+    AgentNode.objects.filter(id=released.node_id, busy__gt=0).update(
+        busy=F("busy") - 1, seconds=F("seconds") + seconds
+    )
+
+
+def standing_of(
+    node: AgentNode,
+    family_domains: Mapping[tuple[int, str], FamilyDomain],
+    capabilities: Mapping[tuple[Any, str], Capability],
+    domains: list[str],
+) -> Standing:
+    """Return what is believed of a node, from its rows."""
+    family = node.family
+    return Standing(
+        family=posterior.FamilyState(
+            m=family.m, v=family.v, slope_m=family.slope_m, slope_v=family.slope_v
+        ),
+        family_domains={
+            d: Gaussian(row.m, row.v)
+            for d in domains
+            if (row := family_domains.get((family.pk, d))) is not None
+        },
+        node=Gaussian(node.m, node.v),
+        capabilities={
+            d: posterior.Capability(m=row.m, v=row.v, n=int(row.n), ema=row.ema, ema_n=row.ema_n)
+            for d in domains
+            if (row := capabilities.get((node.pk, d))) is not None
+        },
+    )
+
+
+def life_of(node: AgentNode) -> Life:
+    """Return a node's evidence for its own life, from its row."""
+    return Life(
+        life=NodeLife(node.state),
+        n=node.scored_n,
+        total=node.scored_total,
+        probe_n=node.probe_n,
+        probe_total=node.probe_total,
+        probe_squares=node.probe_squares,
+        probed_at=node.probed_at,
+    )
+
+
+def _population(task: Task) -> QuerySet[AgentNode]:
+    return (
+        AgentNode.objects.filter(workspace_id=task.workspace_id, agent__enabled=True)
+        .exclude(state=AgentNode.State.RETIRED)
+        .select_related("agent", "family")
+        .order_by("id")
+    )
+
+
+def _asked(nodes: list[AgentNode], step: HoldAuction) -> frozenset[str] | None:
+    """Return the one node that may bid when the task was asked of one agent."""
+    if step.agent is None:
+        return None
+    return frozenset(str(node.id) for node in nodes if node.agent.slug == step.agent)
+
+
+def _bids(
+    task: Task,
+    step: HoldAuction,
+    nodes: list[AgentNode],
+    *,
+    only: frozenset[str] | None,
+    spent_usd: Decimal,
+    now: datetime,
+) -> auction.AuctionResult:
+    domains = list(step.weights)
+    pooled = {
+        (row.family_id, row.domain.slug): row
+        for row in FamilyDomain.objects.filter(
+            family__workspace_id=task.workspace_id, domain__slug__in=domains
+        ).select_related("domain")
+    }
+    own = {
+        (row.node_id, row.domain.slug): row
+        for row in Capability.objects.filter(
+            node__workspace_id=task.workspace_id, domain__slug__in=domains
+        ).select_related("domain")
+    }
+    usual = _usual_cost(nodes)
+    left = None if task.budget_usd is None else task.budget_usd - spent_usd
+    candidates = [
+        auction.Candidate(
+            node_id=str(node.id),
+            family_id=str(node.family_id),
+            skill=posterior.predict(
+                standing_of(node, pooled, own, domains), step.weights, step.complexity
+            ),
+            price=_price(node, usual),
+            expected_cost_usd=_mean_cost(node),
+            wait_s=_wait_s(node),
+            busy=node.busy,
+            life=NodeLife(node.state),
+            circuits=(Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at),),
+            tools=frozenset(node.agent.tools),
+            probe_due=probe_due(life_of(node), now=now),
+        )
+        for node in nodes
+    ]
+    requirement = auction.Requirement(
+        x=step.complexity,
+        tools=frozenset() if only is not None else frozenset(step.tools),
+        budget_usd=left,
+        excluded=frozenset(step.without) if only is None else frozenset(),
+        only=only,
+    )
+    return auction.hold(
+        candidates, requirement, seed=auction.Seed(task_id=str(task.id), cycle=task.cycle), now=now
+    )
+
+
+def _mean_cost(node: AgentNode) -> Decimal | None:
+    return node.cost_usd / node.task_count if node.task_count else None
+
+
+def _usual_cost(nodes: list[AgentNode]) -> Decimal:
+    """Return the median of the nodes' mean costs: what a task usually costs here."""
+    means = sorted(cost for node in nodes if (cost := _mean_cost(node)) is not None)
+    return means[len(means) // 2] if means else Decimal(0)
+
+
+def _price(node: AgentNode, usual: Decimal) -> float:
+    mean = _mean_cost(node)
+    return float(mean / usual) if mean is not None and usual > 0 else 1.0
+
+
+def _wait_s(node: AgentNode) -> float:
+    if node.busy < node.slots:
+        return 0.0
+    mean_s = node.seconds / node.task_count if node.task_count else 1.0
+    return mean_s * (node.busy - node.slots + 1) / max(node.slots, 1)
+
+
+def _reserve(node_id: str) -> bool:
+    return bool(
+        AgentNode.objects.filter(id=node_id, busy__lt=F("slots"))
+        .exclude(state=AgentNode.State.RETIRED)
+        .update(busy=F("busy") + 1)
+    )
+
+
+def _keep(
+    task: Task,
+    step: HoldAuction,
+    result: auction.AuctionResult,
+    won: auction.Bid,
+    node: AgentNode,
+    *,
+    now: datetime,
+    pinned: bool,
+) -> Matched:
+    reason = (
+        f"The task was asked of {node.agent.slug}." if pinned else _named(result, won, node)
+    )
+    row = Auction.objects.create(
+        task=task,
+        cycle=task.cycle,
+        pinned=pinned,
+        complexity=step.complexity,
+        weights=dict(step.weights),
+        tools=list(step.tools),
+        seed=str(result.seed),
+        excluded=dict(result.excluded),
+        left_out=result.left_out,
+        terms=asdict(result.terms),
+        winner=node,
+        reason=reason,
+        held_at=now,
+    )
+    Bid.objects.bulk_create(
+        [
+            Bid(
+                auction=row,
+                node_id=bid.node_id,
+                rank=rank,
+                mean=bid.m,
+                variance=bid.v,
+                xi=bid.xi,
+                price=bid.price,
+                wait_s=bid.wait_s,
+                quality=bid.quality,
+                cost_term=bid.cost_term,
+                wait_term=bid.wait_term,
+                bid=bid.bid,
+                probe=bid.probe,
+            )
+            for rank, bid in enumerate(result.bids, start=1)
+        ]
+    )
+    Assignment.objects.create(task=task, cycle=task.cycle, node=node, started_at=now)
+    return Matched(
+        node_id=str(node.id),
+        agent_id=str(node.agent_id),
+        agent=node.agent.slug,
+        auction_id=str(row.id),
+        reason=reason,
+        pinned=pinned,
+        success_probability=posterior.success_probability(won.m, won.v),
+        bid_count=len(result.bids),
+    )
+
+
+def _named(result: auction.AuctionResult, won: auction.Bid, node: AgentNode) -> str:
+    """Return why this node won, agents called by name instead of by id."""
+    names = {
+        str(pk): slug
+        for pk, slug in AgentNode.objects.filter(
+            id__in=[bid.node_id for bid in result.bids[:2]]
+        ).values_list("id", "agent__slug")
+    }
+    said = auction.explain(result)
+    for node_id, slug in names.items():
+        said = said.replace(node_id, slug)
+    if result.bids[0].node_id == won.node_id:
+        return said
+    return f"{said} Its slots were taken, so {node.agent.slug} with {won.bid:.2f} got the task."
+
+
+def _spawned(task: Task, step: HoldAuction, result: auction.AuctionResult) -> bool:
+    """Make a node from a blueprint that could do the task; say whether there is a new one."""
+    if result.excluded.get("circuit") or result.excluded.get("budget"):
+        return False  # an outage or an empty purse is no reason to grow
+    needed = set(step.tools)
+    for blueprint in Blueprint.objects.filter(
+        workspace_id=task.workspace_id, state=Blueprint.State.ACTIVE
+    ).order_by("slug", "-version"):
+        if needed <= set(blueprint.spec.get("tools", [])):
+            node = blueprint_spawn(
+                blueprint=blueprint, reason=f"nobody could take task {task.id}: {_said(result)}"
+            )
+            if node is not None:
+                return True
+    return False
+
+
+def _said(result: auction.AuctionResult) -> str:
+    return ", ".join(f"{n} {why}" for why, n in sorted(result.excluded.items())) or "no agents"
+
+
+def _nobody(result: auction.AuctionResult, step: HoldAuction) -> Hammer:
+    if result.excluded.get("circuit"):
+        return Hammer(
+            kind="circuit",
+            reason="every capable agent rests after errors of its endpoint",
+            pause_s=CIRCUIT_PAUSE_S,
+        )
+    if step.agent is not None:
+        return Hammer(kind="nobody", reason=f"agent {step.agent!r} is not in service")
+    wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
+    return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}")
+
+

@@ -1,0 +1,110 @@
+"""Writing under a task's lock: the fence, events, phase records."""
+
+from datetime import datetime
+from typing import Any, cast
+
+from django.db import models, transaction
+
+from cluster import live
+from cluster.core.codec import value_dump
+from cluster.core.errors import ClaimLost, TaskUnknown
+from cluster.core.types import Claim, Json, Phase
+from cluster.models import Event, PhaseRecord, Task
+
+
+class ClockTimestamp(models.Func):
+    """The database's clock at this very moment, not at the transaction's start."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
+
+
+def task_fenced(claim: Claim) -> tuple[Task, datetime]:
+    """Lock the claimed task and return it with the database's time.
+
+    Raises:
+        ClaimLost: Another worker has claimed it since; nothing may be written for this claim.
+    """
+    row = (
+        Task.objects.select_for_update(of=("self",))
+        .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
+        .annotate(db_now=ClockTimestamp())
+        .first()
+    )
+    if row is None:
+        raise ClaimLost(f"The claim on task {claim.task_id!r} (attempt {claim.attempt}) is lost.")
+    return row, cast("Any", row).db_now
+
+
+def fence(claim: Claim) -> None:
+    """Lock the claimed task, or raise `ClaimLost`: the first line of every other app's writes."""
+    task_fenced(claim)
+
+
+def task_locked(*, workspace_id: str, task_id: str) -> tuple[Task, datetime]:
+    """Lock a workspace's task for a door's write.
+
+    Raises:
+        TaskUnknown: There is none with this id here.
+    """
+    row = (
+        Task.objects.select_for_update(of=("self",))
+        .filter(id=task_id, workspace_id=workspace_id)
+        .annotate(db_now=ClockTimestamp())
+        .first()
+    )
+    if row is None:
+        raise TaskUnknown(f"There is no task {task_id!r}.", field="task_id")
+    return row, cast("Any", row).db_now
+
+
+def event_append(task: Task, type_: str, at: datetime, **data: Any) -> None:  # noqa: ANN401 -- JSON values
+    """Append an event to a locked task; the caller saves `event_seq` with `task_save`."""
+    assert transaction.get_connection().in_atomic_block  # the seq is only safe under the lock
+    task.event_seq += 1
+    Event.objects.create(task=task, seq=task.event_seq, type=type_, at=at, data=data)
+
+
+def task_save(task: Task, *fields: str) -> None:
+    """Save the named fields and the event counter, and hint to whoever waits."""
+    task.save(update_fields=["event_seq", *fields])
+    live.task_announce(str(task.id))
+
+
+def phase_begin(task: Task, phase: Phase | None, at: datetime) -> None:
+    """Move a locked task's cursor to a phase; the caller saves `phase` and `phase_started_at`."""
+    task.phase = phase.value if phase else None
+    task.phase_started_at = at if phase else None
+    if phase:
+        event_append(task, "phase.started", at, phase=phase.value, cycle=task.cycle)
+
+
+def phase_record(task: Task, phase: Phase, at: datetime, *, inputs: Json, result: object) -> None:
+    """Write down what a phase concluded; a second record of the same phase and cycle cannot be."""
+    dumped = value_dump(result)
+    PhaseRecord.objects.create(
+        task=task,
+        cycle=task.cycle,
+        phase=phase.value,
+        inputs=inputs,
+        result=dumped,
+        attempt=task.attempt,
+        started_at=task.phase_started_at or at,
+        ended_at=at,
+    )
+    event_append(
+        task, "phase.ended", at, phase=phase.value, cycle=task.cycle, summary=_summary(dumped)
+    )
+
+
+def _summary(dumped: Json) -> Json:
+    """Keep events small: long texts and lists stay in the record."""
+    short: Json = {}
+    for key, value in dumped.items():
+        if isinstance(value, str) and len(value) > 300:  # noqa: PLR2004 -- a line or two
+            short[key] = value[:297] + "…"
+        elif isinstance(value, list) and key in {"citations", "components"}:
+            short[f"{key}_count"] = len(value)
+        else:
+            short[key] = value
+    return short

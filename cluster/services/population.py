@@ -1,0 +1,144 @@
+"""Members of the market: domains, families, nodes, and the blueprints new ones are made from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from agents.models import Agent
+from agents.services.agents import agent_create
+from cluster.core import posterior
+from cluster.models import (
+    AgentNode,
+    Blueprint,
+    Capability,
+    Domain,
+    Family,
+    LifecycleEvent,
+)
+
+# What kinds of work a workspace starts with; operators edit them.
+DOMAINS = {
+    "research": "finding things out, comparing sources, answering questions from documents",
+    "writing": "writing, rewriting and summarising texts, letters, reports and documentation",
+    "analysis": "calculating, comparing numbers, analysing data, estimating, finding causes",
+    "code": "reading, writing, reviewing and debugging programs, scripts and configuration",
+    "operations": "running, deploying, monitoring and repairing systems, handling incidents",
+    "planning": "planning work, weighing options, making decisions, organising projects",
+    "general": "everyday questions and small tasks that belong to no special field",
+}
+GENERALIST: dict[str, Any] = {
+    "name": "Generalist",
+    "description": "Takes any kind of task when no specialist fits.",
+    "instructions": (
+        "You complete the task you are given, carefully and to the point. Look things up with your "
+        "tools where facts matter, and say so when you do not know."
+    ),
+    "tools": ["search_knowledge", "calculator"],
+    "domains": ["general"],
+}
+
+
+def domains_ensure(*, workspace_id: str) -> None:
+    """Give a workspace that has no domains the usual ones."""
+    if Domain.objects.filter(workspace_id=workspace_id).exists():
+        return
+    Domain.objects.bulk_create(
+        [
+            Domain(workspace_id=workspace_id, slug=slug, description=description)
+            for slug, description in DOMAINS.items()
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def centroids_store(
+    *, workspace_id: str, embedding_model: str, centroids: Mapping[str, Sequence[float]]
+) -> None:
+    """Keep the embeddings of domain descriptions."""
+    rows = Domain.objects.filter(workspace_id=workspace_id, slug__in=list(centroids))
+    for row in rows:
+        row.centroid = list(centroids[row.slug])
+        row.embedding_model = embedding_model
+    Domain.objects.bulk_update(rows, ["centroid", "embedding_model"])
+
+
+def nodes_ensure(*, workspace_id: str) -> None:
+    """Give every enabled agent that has none yet its place in the market."""
+    newcomers = Agent.objects.filter(workspace_id=workspace_id, enabled=True, node__isnull=True)
+    for agent in newcomers:
+        node_create(agent=agent, family=agent.slug, reason="the agent was created")
+
+
+def node_create(
+    *, agent: Agent, family: str, reason: str, blueprint: Blueprint | None = None, actor: str = ""
+) -> AgentNode:
+    """Give an agent its place in the market, at the start values of its family; once."""
+    with transaction.atomic():
+        start = posterior.FAMILY_START
+        line, _ = Family.objects.get_or_create(
+            workspace_id=agent.workspace_id,
+            slug=family,
+            defaults={
+                "m": start.m, "v": start.v, "slope_m": start.slope_m, "slope_v": start.slope_v,
+            },
+        )  # fmt: skip
+        node, created = AgentNode.objects.get_or_create(
+            agent=agent,
+            defaults={
+                "workspace_id": agent.workspace_id,
+                "family": line,
+                "blueprint": blueprint,
+                "m": posterior.NODE_START.m,
+                "v": posterior.NODE_START.v,
+            },
+        )
+        if created:
+            _declare(node, agent.domains)
+            LifecycleEvent.objects.create(node=node, kind="born", reason=reason, actor=actor)
+    return node
+
+
+def _declare(node: AgentNode, slugs: Sequence[str]) -> None:
+    """Write the head start of declared domains down, so that a later change of words changes nothing."""
+    rows = Domain.objects.filter(workspace_id=node.workspace_id, slug__in=list(slugs))
+    Capability.objects.bulk_create(
+        [
+            Capability(node=node, domain=domain, m=start.m, v=start.v)
+            for domain in rows
+            for start in [posterior.capability_start(declared=True)]
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def blueprints_ensure(*, workspace_id: str) -> None:
+    """Give a workspace that has no blueprint the generalist's."""
+    if not Blueprint.objects.filter(workspace_id=workspace_id).exists():
+        Blueprint.objects.get_or_create(
+            workspace_id=workspace_id,
+            slug="generalist",
+            version=1,
+            defaults={"spec": GENERALIST, "reason": "every workspace starts with one"},
+        )
+
+
+def blueprint_spawn(*, blueprint: Blueprint, reason: str) -> AgentNode | None:
+    """Make an agent and its node from a blueprint; None when it has spawned one already."""
+    spec = blueprint.spec
+    slug = blueprint.slug
+    if Agent.objects.filter(workspace_id=blueprint.workspace_id, slug=slug).exists():
+        return None
+    agent_id = agent_create(
+        workspace_id=str(blueprint.workspace_id),
+        slug=slug,
+        name=spec.get("name", slug),
+        description=spec.get("description", ""),
+        instructions=spec.get("instructions", ""),
+        tools=spec.get("tools", []),
+        domains=spec.get("domains", []),
+        by=f"blueprint:{slug}@{blueprint.version}",
+    )
+    return node_create(
+        agent=Agent.objects.get(id=agent_id), family=slug, reason=reason, blueprint=blueprint
+    )

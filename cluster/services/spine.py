@@ -1,0 +1,331 @@
+"""Writing down what the loop decided: each step one short transaction under the task's fence."""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from django.db import transaction
+from django.db.models import F
+
+from agents.services.approvals import approval_open
+from cluster import live
+from cluster.core.steps import (
+    Ask,
+    Delegate,
+    Finish,
+    HoldAuction,
+    InsideStep,
+    NextCycle,
+    Park,
+    Record,
+    Settle,
+    Spawn,
+)
+from cluster.core.types import (
+    Claim,
+    Executed,
+    Matched,
+    Phase,
+    Scaled,
+    Sensed,
+    Status,
+    TaskView,
+    Verdict,
+)
+from cluster.models import AgentNode, Task, TaskEdge
+from cluster.services.auctions import auction_hold, slot_release
+from cluster.services.ending import task_finish
+from cluster.services.journal import (
+    event_append,
+    phase_begin,
+    phase_record,
+    task_fenced,
+    task_save,
+)
+from cluster.services.settlement import verdict_settle
+
+_CURSOR = ("phase", "phase_started_at", "progress_done", "progress_total", "progress_message")
+_NEXT = {
+    Phase.SENSE: Phase.MATCH,
+    Phase.MATCH: Phase.SCALE,
+    Phase.SCALE: Phase.EXECUTE,
+    Phase.EXECUTE: Phase.EVALUATE,
+    Phase.EVALUATE: Phase.ADAPT,
+}
+_RESULT_PHASE: dict[type, Phase] = {
+    Sensed: Phase.SENSE,
+    Scaled: Phase.SCALE,
+    Executed: Phase.EXECUTE,
+    Verdict: Phase.EVALUATE,
+}
+
+
+def step_record(*, claim: Claim, view: TaskView, step: InsideStep) -> bool:
+    """Carry out a step for a claimed task and say whether the claim goes on.
+
+    Raises:
+        ClaimLost: Another worker holds the task now; nothing was written.
+    """
+    with transaction.atomic():
+        task, now = task_fenced(claim)
+        if task.phase is None and not isinstance(step, Finish | NextCycle):
+            phase_begin(task, Phase.SENSE, now)
+            task.save(update_fields=["event_seq", "phase", "phase_started_at"])
+        match step:
+            case Record():
+                return _record(task, step, view, now)
+            case HoldAuction():
+                return _auction(task, step, view, now)
+            case Spawn():
+                return _spawn(task, step, now)
+            case Settle():
+                return _settle(task, step, view, now)
+            case NextCycle():
+                return _next_cycle(task, step, now)
+            case Park():
+                return _park(task, step, now)
+            case Ask():
+                return _ask(task, step, now)
+            case Delegate():
+                return _delegate(task, step, now)
+            case Finish():
+                task_finish(task=task, step=step, now=now)
+                return False
+            case _:
+                assert_never(step)
+
+
+def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str) -> bool:
+    """Move the cursor behind a recorded phase."""
+    task.unavailable_since, task.unavailable_reason = None, ""
+    following = _NEXT.get(phase)
+    phase_begin(task, following, now)
+    task.progress_total = len(Phase)
+    task.progress_done = list(Phase).index(phase) + 1
+    task.progress_message = message[:500]
+    task_save(task, *_CURSOR, "unavailable_since", "unavailable_reason", *fields)
+    return True
+
+
+def _record(task: Task, step: Record, view: TaskView, now: datetime) -> bool:
+    result = step.result
+    phase = _RESULT_PHASE[type(result)]
+    inputs: dict[str, object] = {"goal_chars": len(task.goal), "attempt": task.attempt}
+    if view.rejection:
+        inputs["rejection"] = view.rejection.comment
+    if view.inputs:
+        inputs["inputs"] = [child.id for child in view.inputs]
+    phase_record(task, phase, now, inputs=inputs, result=result)
+    message = f"{phase.value} done"
+    if isinstance(result, Scaled) and result.split:
+        message = f"split into {len(result.parts)} parts"
+    if isinstance(result, Verdict):
+        message = f"{result.outcome.value}" + (f", score {result.score:.2f}" if result.score else "")
+    return _advance(task, phase, now, message=message)
+
+
+def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bool:
+    hammer = auction_hold(task=task, step=step, spent_usd=view.spent.cost_usd, now=now)
+    if hammer.kind == "won":
+        assert hammer.matched
+        matched = hammer.matched
+    elif hammer.kind == "nobody":
+        matched = Matched(
+            node_id=None, agent_id=None, agent=None, auction_id=None, reason=hammer.reason
+        )
+    else:
+        pause = Park(
+            status=Status.RUNNING,
+            reason=hammer.reason,
+            until=now + timedelta(seconds=hammer.pause_s),
+            unavailable=hammer.kind == "circuit",
+        )
+        return _park(task, pause, now)
+    phase_record(
+        task, Phase.MATCH, now,
+        inputs={"weights": dict(step.weights), "tools": list(step.tools), "without": list(step.without)},
+        result=matched,
+    )  # fmt: skip
+    return _advance(task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}")
+
+
+def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
+    """Create the children; the slot is given back, since a task that waits does no work."""
+    slot_release(task=task, now=now)
+    made: dict[str, Task] = {}
+    ready: list[Task] = []
+    for order, part in enumerate(step.parts):
+        if part.reuse_task_id:
+            made[part.key] = Task.objects.get(id=part.reuse_task_id, parent=task)
+            continue
+        waits = any(_open(made, key, step) for key in part.depends_on)
+        child = _child(task, now, key=part.key, goal=part.goal, order=order, waits=waits)
+        child.tools = list(part.tools)
+        child.context = "\n\n".join(text for text in (task.context, step.shared) if text)
+        event_append(child, "task.created", now, parent_id=str(task.id), key=part.key)
+        child.save(update_fields=["event_seq", "tools", "context"])
+        made[part.key] = child
+        if not waits:
+            ready.append(child)
+    TaskEdge.objects.bulk_create(
+        [
+            TaskEdge(predecessor=made[key], successor=made[part.key])
+            for part in step.parts
+            if not part.reuse_task_id
+            for key in part.depends_on
+        ]
+    )
+    fresh = [part.key for part in step.parts if not part.reuse_task_id]
+    task.spawned_cycle = task.cycle
+    task.pending_children = len(fresh)
+    task.progress_total, task.progress_done = len(step.parts), len(step.parts) - len(fresh)
+    event_append(
+        task, "task.split", now,
+        children=[{"key": key, "id": str(made[key].id)} for key in fresh], kept=len(step.parts) - len(fresh),
+    )  # fmt: skip
+    task_save(task, "spawned_cycle", "pending_children", "progress_total", "progress_done")
+    for child in ready:
+        live.task_wake(str(child.id))
+    return True
+
+
+def _open(made: dict[str, Task], key: str, step: Spawn) -> bool:
+    """Tell whether a dependency has still to be worked on; plans may name a later part."""
+    if key in made:
+        return made[key].status != Status.SUCCEEDED
+    return any(part.key == key for part in step.parts)
+
+
+def _child(
+    task: Task, now: datetime, *, key: str, goal: str, order: int, waits: bool, agent_id: str | None = None
+) -> Task:
+    status = Status.WAITING if waits else Status.QUEUED
+    return Task.objects.create(
+        workspace_id=task.workspace_id,
+        goal=goal,
+        agent_id=agent_id,
+        collections=task.collections,
+        metadata=task.metadata,
+        priority=task.priority,
+        max_cycles=task.max_cycles,
+        deadline_at=task.deadline_at,
+        actor=task.actor,
+        door="split",
+        status=status.value,
+        due_at=None if waits else now,
+        parent=task,
+        root_id=task.root_id or task.id,
+        depth=task.depth + 1,
+        parent_cycle=task.cycle,
+        plan_key=key,
+        plan_order=order,
+        created_at=now,
+    )
+
+
+def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> bool:
+    assert view.sensed
+    predicted = view.matched.success_probability if view.matched else None
+    adapted = verdict_settle(task=task, step=step, sensed=view.sensed, predicted=predicted, now=now)
+    phase_record(
+        task, Phase.ADAPT, now, inputs={"node_id": step.node_id, "hard_error": step.hard_error},
+        result=adapted,
+    )  # fmt: skip
+    task.phase = Phase.ADAPT.value
+    _advance(task, Phase.ADAPT, now, message=adapted.reason)
+    if view.matched and view.matched.node_id:
+        _count(view, view.matched.node_id)
+    started = task.phase_records.filter(cycle=task.cycle, phase=Phase.EXECUTE.value).first()
+    seconds = (started.ended_at - started.started_at).total_seconds() if started else 0.0
+    slot_release(task=task, now=now, seconds=seconds)
+    return True
+
+
+def _count(view: TaskView, node_id: str) -> None:
+    """Add a finished cycle and its cost to the node's books, which prices are made from."""
+    cost = view.executed.cost.cost_usd if view.executed else 0
+    AgentNode.objects.filter(id=node_id).update(
+        task_count=F("task_count") + 1, cost_usd=F("cost_usd") + cost
+    )
+
+
+def _next_cycle(task: Task, step: NextCycle, now: datetime) -> bool:
+    task.cycle += 1
+    task.pending_children = 0
+    event_append(task, "cycle.started", now, cycle=task.cycle, reason=step.reason)
+    phase_begin(task, Phase.SENSE, now)
+    task.progress_done, task.progress_total = 0, len(Phase)
+    task.progress_message = f"cycle {task.cycle}: {step.reason}"[:500]
+    task_save(task, "cycle", "pending_children", *_CURSOR)
+    return True
+
+
+def _park(task: Task, step: Park, now: datetime) -> bool:
+    """Let go of the task, unless what it waits for has come in the meantime."""
+    if step.status == Status.WAITING and task.pending_children == 0:
+        return True
+    if step.unavailable and task.unavailable_since is None:
+        task.unavailable_since = now
+    changed = task.progress_message != step.reason[:500]
+    task.unavailable_reason = step.reason[:500] if step.unavailable else ""
+    task.progress_message = step.reason[:500]
+    task.status = step.status.value
+    task.due_at = step.until
+    task.lease_until, task.claimed_by = None, ""
+    if changed:
+        event_append(task, "task.parked", now, status=task.status, reason=step.reason)
+    task_save(
+        task, "status", "due_at", "lease_until", "claimed_by", "progress_message",
+        "unavailable_since", "unavailable_reason",
+    )  # fmt: skip
+    return False
+
+
+def _ask(task: Task, step: Ask, now: datetime) -> bool:
+    """Open the question and wait for its answer; one that is already answered is not asked again."""
+    asked = step.suspended
+    approval = approval_open(
+        workspace_id=str(task.workspace_id),
+        task_id=str(task.id),
+        run_id=asked.run_id,
+        key=asked.key,
+        kind=asked.kind,
+        question=asked.question,
+        options=list(asked.options),
+        detail=asked.detail,
+    )
+    if approval.answered:
+        return True
+    task.status, task.due_at = Status.INPUT_REQUIRED.value, None
+    task.lease_until, task.claimed_by = None, ""
+    task.progress_message = asked.question[:500]
+    event_append(
+        task, "input.required", now,
+        request_id=approval.id, kind=asked.kind, question=asked.question, options=list(asked.options),
+    )  # fmt: skip
+    task_save(task, "status", "due_at", "lease_until", "claimed_by", "progress_message")
+    return False
+
+
+def _delegate(task: Task, step: Delegate, now: datetime) -> bool:
+    """Create the task that a run handed on, once, and wait for it."""
+    handed = step.suspended
+    key = f"delegate:{handed.key}"[:100]
+    child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
+    if child is None:
+        child = _child(
+            task, now, key=key, goal=str(handed.detail.get("goal", handed.question)), order=0, waits=False
+        )
+        event_append(child, "task.created", now, parent_id=str(task.id), key=key)
+        child.save(update_fields=["event_seq"])
+        task.pending_children += 1
+        live.task_wake(str(child.id))
+    elif child.finished_at is not None:
+        return True
+    task.status, task.due_at = Status.WAITING.value, None
+    task.lease_until, task.claimed_by = None, ""
+    task.progress_message = "waiting for a delegated task"
+    event_append(task, "task.delegated", now, child_id=str(child.id))
+    task_save(
+        task, "status", "due_at", "lease_until", "claimed_by", "progress_message", "pending_children"
+    )
+    return False
