@@ -184,5 +184,5 @@ def _known(row: ToolEffect, approval: Approval | None) -> EffectRecord:
 
 
 def _decided(key: str, approval: Approval) -> EffectRecord:
-    state: EffectState = "approved" if approval.decision == Approval.APPROVED else "denied"
+    state: EffectState = "approved" if approval.decision in Approval.APPROVING else "denied"
     return EffectRecord(key=key, state=state, result=approval.text)

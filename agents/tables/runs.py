@@ -246,8 +246,9 @@ class Approval(models.Model):
         QUESTION = "question", "A question"
         UNKNOWN_EFFECT = "unknown_effect", "Did it happen?"
 
-    APPROVED = "approve"
-    DENIED = "deny"
+    # Decisions that let an effect begin, and the one that says it already happened.
+    APPROVING = ("approve", "retry")
+    HAPPENED = "done"
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"

@@ -1,0 +1,155 @@
+"""Questions to people: asked once, answered once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.core.errors import AlreadyAnswered, NotFound
+from agents.models import Approval, ToolEffect
+from agents.services import rules
+from agents.services.runs import effect_settle
+from agents.store.codec import json_storable, storable
+from loomsite.access.core.errors import FieldError, InputInvalid
+
+_LONGEST_TEXT = 100_000
+_HAPPENED = "A person said that this call happened; its result is not known."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Whom an answer concerns: the caller wakes that task in the same transaction."""
+
+    task_id: str
+    run_id: str | None
+    kind: str
+    decision: str
+    text: str
+
+
+def approval_open(
+    *,
+    workspace_id: str,
+    task_id: str,
+    run_id: str | None,
+    key: str,
+    kind: str,
+    question: str,
+    options: Sequence[str] = (),
+    detail: Mapping[str, Any] | None = None,
+) -> str:
+    """Ask a person and return the question's id; asked again, it is the same question.
+
+    A question that was answered is asked anew only when its answer has been used: an effect that
+    was approved, begun, and lost again in a crash needs another answer. Call it in the transaction
+    that parks the task.
+    """
+    with transaction.atomic():
+        rows = Approval.objects.select_for_update().filter(
+            workspace_id=workspace_id, task_id=task_id, run_id=run_id, key=key
+        )
+        last = rows.exclude(status=Approval.Status.WITHDRAWN).order_by("-created_at").first()
+        if last is not None and not _used(last):
+            return str(last.pk)
+        row = Approval.objects.create(
+            workspace_id=workspace_id,
+            task_id=task_id,
+            run_id=run_id,
+            key=key,
+            kind=kind,
+            question=storable(question),
+            options=list(options),
+            detail=json_storable(dict(detail or {})),
+        )
+        return str(row.pk)
+
+
+def approval_answer(
+    *, approval_id: str, workspace_id: str, by: str, decision: str = "", text: str = ""
+) -> Answered:
+    """Answer a question, once.
+
+    Args:
+        approval_id: Whose answer it is.
+        workspace_id: The answerer's workspace.
+        by: Who answers.
+        decision: One of the question's options.
+        text: Free text; where there are no options, the answer itself.
+
+    Raises:
+        NotFound: No such question in this workspace.
+        AlreadyAnswered: Somebody was first, or it is no longer asked.
+        InputInvalid: Neither an option nor text, or an option that is not offered.
+    """
+    rules.validate(
+        {"decision": decision, "text": text},
+        {"decision": rules.text(200), "text": rules.text(_LONGEST_TEXT)},
+    )
+    with transaction.atomic():
+        rows = Approval.objects.select_for_update().filter(workspace_id=workspace_id)
+        row = rows.filter(pk=approval_id).first() if rules.is_uuid(approval_id) else None
+        if row is None:
+            raise NotFound(kind="request", name=approval_id)
+        if row.status != Approval.Status.OPEN:
+            raise AlreadyAnswered("This request was answered before, or is no longer asked.")
+        row.decision, row.text = _chosen(row.options, decision.strip(), text.strip())
+        row.status = Approval.Status.ANSWERED
+        row.answered_by, row.answered_at = by[:200], timezone.now()
+        row.save()
+        _tell_the_run(row)
+        return Answered(
+            task_id=str(row.task_id),
+            run_id=None if row.run_id is None else str(row.run_id),
+            kind=row.kind,
+            decision=row.decision,
+            text=row.text,
+        )
+
+
+def approval_withdraw(*, workspace_id: str, task_id: str) -> int:
+    """Stop asking for a task that is over; return how many questions were open."""
+    return Approval.objects.filter(
+        workspace_id=workspace_id, task_id=task_id, status=Approval.Status.OPEN
+    ).update(status=Approval.Status.WITHDRAWN)
+
+
+def _chosen(options: Sequence[str], decision: str, text: str) -> tuple[str, str]:
+    if not options:
+        if not text and not decision:
+            raise _refused("text", "Answer the question in words.")
+        return decision, text or decision
+    offered = {option.casefold(): option for option in options}
+    if not decision and text.casefold() in offered:
+        decision, text = text, ""
+    if decision.casefold() not in offered:
+        raise _refused("decision", f"Choose one of: {', '.join(options)}.")
+    return offered[decision.casefold()], text
+
+
+def _tell_the_run(row: Approval) -> None:
+    """Write answers that are outcomes; approvals and refusals the journal reads by itself."""
+    if row.run_id is None:
+        return
+    happened = row.kind == Approval.Kind.UNKNOWN_EFFECT and row.decision == Approval.HAPPENED
+    if happened or row.kind == Approval.Kind.QUESTION:
+        effect_settle(
+            workspace_id=str(row.workspace.pk),
+            run_id=str(row.run_id),
+            key=row.key,
+            tool=str(row.detail.get("tool", "")),
+            ok=True,
+            result=(row.text or row.decision) if not happened else (row.text or _HAPPENED),
+        )
+
+
+def _used(row: Approval) -> bool:
+    return (
+        row.status == Approval.Status.ANSWERED
+        and ToolEffect.objects.filter(run_id=row.run_id, key=row.key, approval_id=row.pk).exists()
+    )
+
+
+def _refused(field: str, message: str) -> InputInvalid:
+    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
