@@ -20,7 +20,7 @@ AgentsError
     ├── SlugTaken          the workspace has one of that name
     ├── ReadOnly           it comes from the environment and is changed there
     ├── AlreadyAnswered    the question was answered before
-    └── EndpointUnusable   no model to call: none chosen, an address not allowed, a secret unreadable
+    └── EndpointUnusable   no model chosen, an address not allowed, a secret unreadable
 """
 
 from dataclasses import dataclass, field
@@ -122,7 +122,7 @@ class CatalogueError(AgentsError):
 
 @dataclass(eq=False)
 class NotFound(CatalogueError):
-    """`kind` says what was looked for: agent, endpoint, approval, …"""
+    """`kind` says what was looked for: an agent, an endpoint, an approval."""
 
     code: str = field(default="agents.not_found", kw_only=True)
     status: int = field(default=404, kw_only=True)

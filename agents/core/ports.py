@@ -33,11 +33,12 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """One model call; `json_schema` asks for a reply that fits it."""
+    """One model call; `json_schema` asks for a reply that fits it, called `schema_name`."""
 
     messages: Sequence[Message]
     tools: Sequence[ToolSpec] = ()
     json_schema: Json | None = None
+    schema_name: str = "reply"
     temperature: float | None = None
     max_tokens: int | None = None
     timeout_s: float = 120.0
@@ -209,17 +210,110 @@ class ToolContext:
 
 
 class Tool(Protocol):
-    """Something a model may call.
-
-    Raises:
-        ToolRetry, ToolFailed: from `call`; the model sees the message.
-        RunSuspended: the run has to wait for somebody.
-    """
+    """Something a model may call."""
 
     @property
     def spec(self) -> ToolSpec: ...
 
-    async def call(self, arguments: str, context: ToolContext) -> ToolOutput: ...
+    def parse(self, arguments: str) -> Any:  # noqa: ANN401 -- what a tool takes is its own matter
+        """Return the validated arguments of the model's raw JSON.
+
+        Raises:
+            ToolRetry: They do not fit; the message says what to change.
+        """
+        ...
+
+    async def call(self, arguments: Any, context: ToolContext) -> ToolOutput:  # noqa: ANN401 -- as above
+        """Do it, with arguments from `parse`.
+
+        Raises:
+            ToolRetry, ToolFailed: The model sees the message.
+            RunSuspended: The run has to wait for somebody.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """Which model call an interceptor is looking at."""
+
+    run_id: str
+    workspace: str
+    agent: str
+    step: int
+    attempt: int
+
+
+class Interceptor(Protocol):
+    """Sees each model call exactly once before and, when a reply came, once after it.
+
+    `before` runs in the order given, `after` in the reverse. One that may change a reply says so in
+    `rewrites_reply`: deltas are then held back until it has seen the whole.
+    """
+
+    rewrites_reply: bool
+
+    async def before(self, request: ModelRequest, call: CallContext) -> ModelRequest: ...
+
+    async def after(
+        self, request: ModelRequest, reply: ModelReply, call: CallContext
+    ) -> ModelReply: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a conversation brings into a run: its earlier turns, and what was recalled, as text."""
+
+    history: Sequence[Message] = ()
+    notes: str = ""
+
+
+class Memory(Protocol):
+    """The memory of an agent, as a run uses it."""
+
+    async def opening(self, session_id: str, goal: str) -> Opening: ...
+
+    async def keep(self, session_id: str, *, run_id: str, messages: Sequence[Message]) -> None:
+        """Add the turns of a finished run, once per run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """Text for the window, the (source, text) parts it is made of, and the report of it all."""
+
+    text: str = ""
+    report: tuple[Json, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
+
+
+class ContextAssembler(Protocol):
+    """Fills what is left of the window from its sources."""
+
+    async def assemble(
+        self, goal: str, *, session_id: str, budget_tokens: int, count: Callable[[str], int]
+    ) -> Assembled: ...
+
+    def learn(self, assembled: Assembled, answer: str) -> None:
+        """Note what of the assembled text the answer used."""
+        ...
+
+
+class SkillSet(Protocol):
+    """Written know-how: named in the system prompt, read in full when it is wanted."""
+
+    @property
+    def tool(self) -> Tool:
+        """Return the tool by which the model reads a skill."""
+        ...
+
+    def catalog(self) -> str:
+        """Return names and descriptions, the same text until the set changes."""
+        ...
+
+    async def triggered(self, goal: str) -> str:
+        """Return the instructions of the skills that the goal itself calls for."""
+        ...
 
 
 class Artifacts(Protocol):

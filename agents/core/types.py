@@ -74,6 +74,7 @@ class ToolSpec:
         effect: Whether calling it changes the world outside the run. Effects are journaled before
             and after, and never repeated blindly.
         idempotent: Whether a repeated call under the same key is harmless.
+        ends_run: Whether the result of a call is the run's answer.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ToolSpec:
     tags: frozenset[str] = frozenset({"read"})
     effect: bool = False
     idempotent: bool = False
+    ends_run: bool = False
     timeout_s: float = 60.0
 
 

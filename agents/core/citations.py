@@ -1,0 +1,171 @@
+"""From an answer to the passages it stands on."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from agents.core.ports import Passage
+from agents.core.types import Citation, Json
+
+_MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_QUOTED = re.compile(r"[\"“«]([^\"”»]{12,600})[\"”»]")
+_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+(?=\s|$|[\"”»)\]])|\n|$|[.!?。！？]+)")  # noqa: RUF001 -- wide stops end sentences too
+_WORD = re.compile(r"\w+")
+_SHORTEST = 12  # a span shorter than this says nothing about where it came from
+
+
+@dataclass(slots=True)
+class PassageBook:
+    """The passages a run has seen, each under the number the model cites it by."""
+
+    passages: list[Passage] = field(default_factory=list[Passage])
+    _numbers: dict[str, int] = field(default_factory=dict[str, int])
+
+    def cite(self, passage: Passage) -> int:
+        """Return the number of a passage, a new one when it has none."""
+        key = passage.chunk_id or f"{passage.document_id}:{passage.start}:{passage.end}"
+        number = self._numbers.get(key)
+        if number is None:
+            self.passages.append(passage)
+            number = self._numbers[key] = len(self.passages)
+        return number
+
+    def read(self, result: str) -> None:
+        """Take in the passages of a journaled tool result, under the numbers they had."""
+        for number, passage in passages_of(result):
+            while len(self.passages) < number:
+                self.passages.append(passage)
+            self.passages[number - 1] = passage
+            self._numbers[passage.chunk_id] = number
+
+
+def passages_text(numbered: Sequence[tuple[int, Passage]]) -> str:
+    """Return passages as a tool result that the model cites and `passages_of` reads."""
+    return json.dumps(
+        {
+            "passages": [
+                {
+                    "ref": number,
+                    "title": passage.title,
+                    "text": passage.text,
+                    "document_id": passage.document_id,
+                    "chunk_id": passage.chunk_id,
+                    "start": passage.start,
+                    "end": passage.end,
+                }
+                for number, passage in numbered
+            ],
+            "cite": "Put [ref] behind each statement taken from a passage.",
+        },
+        ensure_ascii=False,
+    )
+
+
+def passages_of(result: str) -> list[tuple[int, Passage]]:
+    """Return the numbered passages in a tool result; none when it is something else."""
+    if not result.startswith('{"passages":'):
+        return []
+    try:
+        found: list[Json] = json.loads(result)["passages"]
+        return [
+            (
+                int(item["ref"]),
+                Passage(
+                    document_id=str(item["document_id"]),
+                    chunk_id=str(item["chunk_id"]),
+                    title=str(item["title"]),
+                    text=str(item["text"]),
+                    start=int(item["start"]),
+                    end=int(item["end"]),
+                    score=0.0,
+                ),
+            )
+            for item in found
+            if int(item["ref"]) > 0
+        ]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of each sentence of a text, without the space around it."""
+    for match in _SENTENCE.finditer(text):
+        raw = match.group()
+        start = match.start() + len(raw) - len(raw.lstrip())
+        end = match.start() + len(raw.rstrip())
+        if end > start:
+            yield start, end
+
+
+def resolve(
+    answer: str, passages: Sequence[Passage], given: Sequence[Citation] = ()
+) -> tuple[Citation, ...]:
+    """Return what the answer rests on, in the order of the answer, each span once.
+
+    A `[n]` marker cites the sentence of passage n that is closest to the words before the marker;
+    a quotation or a sentence that stands word for word in a passage cites itself. Of the given
+    citations those count whose quote the answer repeats.
+    """
+    found: list[tuple[int, Citation]] = []
+    for start, end in _candidates(answer):
+        span = answer[start:end]
+        found += [
+            (start, citation) for passage in passages if (citation := _verbatim(span, passage))
+        ]
+    for match in _MARKER.finditer(answer):
+        before = answer[: match.start()].rstrip(" .!?。\n")[-600:]
+        for number in match.group(1).split(","):
+            index = int(number) - 1
+            if 0 <= index < len(passages):
+                found.append((match.start(), _closest(before, passages[index])))
+    found += [
+        (place, citation)
+        for citation in given
+        if citation.quote and (place := answer.find(citation.quote)) >= 0
+    ]
+    found.sort(key=lambda item: item[0])
+    unique: dict[tuple[str, int, int], Citation] = {}
+    for _, citation in found:
+        unique.setdefault((citation.document_id, citation.start, citation.end), citation)
+    return tuple(unique.values())
+
+
+def _candidates(answer: str) -> Iterator[tuple[int, int]]:
+    for match in _QUOTED.finditer(answer):
+        yield match.span(1)
+    bare = _MARKER.sub(lambda match: " " * len(match.group()), answer)
+    for start, end in sentences(bare):
+        text = bare[start:end].strip("-*•> \t")
+        if len(text) >= _SHORTEST:
+            offset = bare.index(text, start)
+            yield offset, offset + len(text)
+
+
+def _verbatim(span: str, passage: Passage) -> Citation | None:
+    text = span.strip()
+    at = passage.text.find(text) if len(text) >= _SHORTEST else -1
+    return _citation(passage, at, at + len(text)) if at >= 0 else None
+
+
+def _closest(before: str, passage: Passage) -> Citation:
+    spans = list(sentences(before))
+    said = {word.lower() for word in _WORD.findall(before[slice(*spans[-1])] if spans else before)}
+    best, best_score = (0, len(passage.text)), 0.0
+    for start, end in sentences(passage.text):
+        words = {word.lower() for word in _WORD.findall(passage.text[start:end])}
+        shared = len(said & words)
+        score = shared / (len(said | words) or 1)
+        if shared and score > best_score:
+            best, best_score = (start, end), score
+    return _citation(passage, *best)
+
+
+def _citation(passage: Passage, start: int, end: int) -> Citation:
+    return Citation(
+        document_id=passage.document_id,
+        chunk_id=passage.chunk_id,
+        start=passage.start + start,
+        end=passage.start + end,
+        quote=passage.text[start:end],
+    )
