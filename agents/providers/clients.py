@@ -51,12 +51,17 @@ class Clients:
         return shared.client
 
     async def release(self, user: int) -> None:
-        """Close the running loop's clients that nobody else uses."""
+        """Close the running loop's clients of a user that nobody else uses."""
         loop = asyncio.get_running_loop()
-        for place, shared in list(self._shared.items()):
+        mine = [
+            (place, shared)
+            for place, shared in self._shared.items()
+            if place[0] is loop and user in shared.users
+        ]
+        for place, shared in mine:
             shared.users.discard(user)
-            if not shared.users and place[0] is loop:
-                del self._shared[place]
+            if not shared.users:
+                self._shared.pop(place, None)
                 await shared.client.close()
 
 
