@@ -19,6 +19,14 @@ _HAPPENED = "A person said that this call happened; its result is not known."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question, and whether somebody answered it in the meantime."""
+
+    id: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """Whom an answer concerns: the caller wakes that task in the same transaction."""
 
@@ -39,8 +47,8 @@ def approval_open(
     question: str,
     options: Sequence[str] = (),
     detail: Mapping[str, Any] | None = None,
-) -> str:
-    """Ask a person and return the question's id; asked again, it is the same question.
+) -> Asked:
+    """Ask a person and return the question; asked again, it is the same one.
 
     A question that was answered is asked anew only when its answer has been used: an effect that
     was approved, begun, and lost again in a crash needs another answer. Call it in the transaction
@@ -52,7 +60,7 @@ def approval_open(
         )
         last = rows.exclude(status=Approval.Status.WITHDRAWN).order_by("-created_at").first()
         if last is not None and not _used(last):
-            return str(last.pk)
+            return Asked(id=str(last.pk), answered=last.status == Approval.Status.ANSWERED)
         row = Approval.objects.create(
             workspace_id=workspace_id,
             task_id=task_id,
@@ -63,11 +71,17 @@ def approval_open(
             options=list(options),
             detail=json_storable(dict(detail or {})),
         )
-        return str(row.pk)
+        return Asked(id=str(row.pk), answered=False)
 
 
 def approval_answer(
-    *, approval_id: str, workspace_id: str, by: str, decision: str = "", text: str = ""
+    *,
+    approval_id: str,
+    workspace_id: str,
+    by: str,
+    decision: str | None = None,
+    text: str | None = None,
+    task_id: str | None = None,
 ) -> Answered:
     """Answer a question, once.
 
@@ -77,12 +91,14 @@ def approval_answer(
         by: Who answers.
         decision: One of the question's options.
         text: Free text; where there are no options, the answer itself.
+        task_id: The task that has to be the one that waits, where the caller knows it.
 
     Raises:
-        NotFound: No such question in this workspace.
+        NotFound: No such question in this workspace, or not one of that task.
         AlreadyAnswered: Somebody was first, or it is no longer asked.
         InputInvalid: Neither an option nor text, or an option that is not offered.
     """
+    decision, text = decision or "", text or ""
     rules.validate(
         {"decision": decision, "text": text},
         {"decision": rules.text(200), "text": rules.text(_LONGEST_TEXT)},
@@ -90,7 +106,7 @@ def approval_answer(
     with transaction.atomic():
         rows = Approval.objects.select_for_update().filter(workspace_id=workspace_id)
         row = rows.filter(pk=approval_id).first() if rules.is_uuid(approval_id) else None
-        if row is None:
+        if row is None or (task_id is not None and str(row.task_id) != task_id):
             raise NotFound(kind="request", name=approval_id)
         if row.status != Approval.Status.OPEN:
             raise AlreadyAnswered("This request was answered before, or is no longer asked.")
@@ -108,11 +124,11 @@ def approval_answer(
         )
 
 
-def approval_withdraw(*, workspace_id: str, task_id: str) -> int:
+def approvals_close(*, task_id: str) -> int:
     """Stop asking for a task that is over; return how many questions were open."""
-    return Approval.objects.filter(
-        workspace_id=workspace_id, task_id=task_id, status=Approval.Status.OPEN
-    ).update(status=Approval.Status.WITHDRAWN)
+    return Approval.objects.filter(task_id=task_id, status=Approval.Status.OPEN).update(
+        status=Approval.Status.WITHDRAWN
+    )
 
 
 def _chosen(options: Sequence[str], decision: str, text: str) -> tuple[str, str]:
