@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -16,7 +16,7 @@ from loomsite.embedded.home import Home, default_root
 
 USAGE_EXIT = 2
 # These need no services, or see for themselves what runs.
-_ALONE = {"up", "down", "doctor", "submit", "help", "version", "check", "test", "diffsettings"}
+_ALONE = {"up", "down", "submit", "help", "version", "check", "test", "diffsettings"}
 _ALONE |= {"makemigrations", "spectacular", "findstatic", "startapp"}
 # These look at the tables as they are, or migrate themselves.
 _UNMIGRATED = {"migrate", "showmigrations", "sqlmigrate", "bootstrap", "dbshell", "inspectdb"}
@@ -64,18 +64,29 @@ def _run(argv: list[str]) -> int:
             home = Home(root=default_root(os.environ))
             is_external = bool(os.environ.get("DATABASE_URL", "").strip())
             signal.signal(signal.SIGTERM, _leave)
-            urls = held.enter_context(services.held(home, os.environ))
-            os.environ.update(urls.to_environment())
-            _set_up()
-            _check_database()
-            if not is_external and name not in _UNMIGRATED:
-                migrate_if_needed(home)
+            if name == "doctor":  # reports what does not start
+                with suppress(EmbeddedError):
+                    _hold(held, home)
+                _set_up()
+            else:
+                _hold(held, home)
+                _set_up()
+                _check_database()
+                if not is_external and name not in _UNMIGRATED:
+                    from loomsite.management.migrating import migrate_once  # noqa: PLC0415 -- needs settings
+
+                    migrate_once()
         else:
             _set_up()
         if name not in get_commands() and name not in {"help", "version"}:
             return _complain(f"There is no command {name!r}: see `help`.", USAGE_EXIT)
         execute_from_command_line(argv)
     return 0
+
+
+def _hold(held: ExitStack, home: Home) -> None:
+    urls = held.enter_context(services.held(home, os.environ))
+    os.environ.update(urls.to_environment())
 
 
 def _set_up() -> None:
@@ -104,18 +115,6 @@ def _check_database() -> None:
             f"The database of DATABASE_URL cannot be used ({_one_line(error)}): start it, correct"
             " the URL, or unset DATABASE_URL to use an embedded one."
         ) from None
-
-
-def migrate_if_needed(home: Home) -> None:
-    """Bring an embedded database up to this version; of several callers at once, one does it."""
-    from django.core.management import call_command  # noqa: PLC0415 -- needs the settings
-    from django.db import connection  # noqa: PLC0415 -- as above
-    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415 -- as above
-
-    with home.locked("migrate.lock"):
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", verbosity=0, interactive=False)
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:

@@ -4,14 +4,12 @@ import json
 import secrets
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from loomsite.access import services
 from loomsite.access.core.scopes import SCOPES
-from loomsite.embedded.home import Home
+from loomsite.management.migrating import migrate_once
 
 WORKSPACE = "default"
 ADMIN = "admin"
@@ -23,10 +21,7 @@ class Command(BaseCommand):
     help = "Migrate, and on first use make a workspace, an admin and an API key (printed as JSON)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        home = Home(root=settings.LOOM_HOME)
-        home.prepare()
-        with home.locked("migrate.lock"):
-            call_command("migrate", verbosity=0, interactive=False)
+        migrate_once()
         services.workspace_ensure(slug=WORKSPACE, name="Default")
         print(json.dumps(_first_use()))
 
