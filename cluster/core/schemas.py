@@ -268,4 +268,6 @@ def _path(error: ValidationError | SchemaError) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
+    """Return a sentence with its middle left out when it is long: the reason stands at the end."""
+    half = SHOWN_MAX // 2
+    return text if len(text) <= SHOWN_MAX else f"{text[:half]}…{text[-half:]}"
