@@ -13,12 +13,11 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from cluster import streams
-from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
 from cluster.services import tasks as services
 from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.rest.pagination import page_of, page_response
-from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField
+from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
 DOOR = "rest"
@@ -29,11 +28,11 @@ WRITE: dict[str, str] = {"POST": "tasks:write"}
 
 
 class SubmissionSerializer(StrictSerializer):
-    """The body of a submission; the service checks what the values mean."""
+    """The body of a submission, for the schema; the service checks the values."""
 
     goal = TextField(trim_whitespace=False, allow_blank=True)
     agent = TextField(required=False, allow_null=True, help_text="Slug: ask this agent alone.")
-    context = TextField(required=False, allow_blank=True, trim_whitespace=False)
+    context = TextField(required=False, allow_blank=True)  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] -- DRF takes fields out of the class
     checks = serializers.ListField(child=JsonObjectField(), required=False)
     budget_usd = serializers.DecimalField(
         max_digits=14, decimal_places=6, required=False, allow_null=True
@@ -78,7 +77,7 @@ class TaskListView(ApiView):
         page = page_of(request)
         rows, following = selectors.task_list(
             workspace_id=self.principal.workspace_id,
-            status=_status_of(request),
+            status=request.query_params.get("status"),
             cursor=page.cursor,
             limit=page.limit,
         )
@@ -92,7 +91,7 @@ class TaskListView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Submit a goal; the same idempotency key again returns the same task."""
-        body = self.valid(TaskSubmitSerializer)
+        body = fields_of(request.data, TaskSubmitSerializer)
         field = body.pop("idempotency_key", None)
         task_id, created = services.task_submit(
             workspace_id=self.principal.workspace_id,
@@ -125,8 +124,11 @@ class TaskActionView(ApiView):
 
     scopes: ClassVar = WRITE
 
-    def acted(self, task_id: UUID, act: Callable[..., object], **arguments: object) -> Response:
-        """Call `act` for the caller and return the task."""
+    def acted(
+        self, task_id: UUID, act: Callable[..., object], serializer: type[StrictSerializer]
+    ) -> Response:
+        """Call `act` with the body's fields for the caller, and return the task."""
+        arguments = fields_of(self.request.data or {}, serializer)
         where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
         act(**where, actor=self.principal.actor, **arguments)
         return Response(selectors.task_detail(**where))
@@ -138,7 +140,7 @@ class TaskCancelView(TaskActionView):
     )
     def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
         """Ask a task, its parts and its running tools to stop."""
-        return self.acted(task_id, services.task_cancel, **self.valid(CancelSerializer))
+        return self.acted(task_id, services.task_cancel, CancelSerializer)
 
 
 class TaskRetryView(TaskActionView):
@@ -147,8 +149,7 @@ class TaskRetryView(TaskActionView):
     )
     def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
         """Give a failed or cancelled task another cycle."""
-        self.valid(StrictSerializer)
-        return self.acted(task_id, services.task_retry)
+        return self.acted(task_id, services.task_retry, StrictSerializer)
 
 
 class TaskReplyView(TaskActionView):
@@ -157,7 +158,7 @@ class TaskReplyView(TaskActionView):
     )
     def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
         """Answer what a task asks of a person, with `text` or with a `decision`."""
-        return self.acted(task_id, services.task_reply, **self.valid(ReplySerializer))
+        return self.acted(task_id, services.task_reply, ReplySerializer)
 
 
 class TaskFeedbackView(TaskActionView):
@@ -166,7 +167,7 @@ class TaskFeedbackView(TaskActionView):
     )
     def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
         """Judge a task's answer; the cluster learns from it."""
-        return self.acted(task_id, services.task_feedback, **self.valid(FeedbackSerializer))
+        return self.acted(task_id, services.task_feedback, FeedbackSerializer)
 
 
 class TaskTreeView(ApiView):
@@ -186,9 +187,8 @@ class TaskAuctionView(ApiView):
     @extend_schema(operation_id="tasks_auction", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
         """Return a task's auctions: who bid, with which terms, and who won."""
-        return Response(
-            selectors.task_auction(workspace_id=self.principal.workspace_id, task_id=str(task_id))
-        )
+        where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
+        return Response({"results": selectors.task_auction(**where), "next": None})
 
 
 class TaskEventsView(ApiView):
@@ -207,7 +207,7 @@ class TaskEventsView(ApiView):
         """Return a task's events, or stream them until its end (`Accept: text/event-stream`)."""
         where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
         if "text/event-stream" in request.headers.get("Accept", ""):
-            selectors.task_status(**where)  # a task that is not there is a 404 and no empty stream
+            selectors.task_state(**where)  # a task that is not there is a 404 and no empty stream
             resumed = request.headers.get("Last-Event-ID")
             after = _number("after", resumed or request.query_params.get("after", "0"))
             return StreamingHttpResponse(
@@ -227,14 +227,7 @@ class TaskEventsView(ApiView):
         return Response({"results": rows, "next": following})
 
 
-def _status_of(request: Request) -> str | None:
-    status = request.query_params.get("status")
-    if status is None or status in set(Status):
-        return status
-    raise _invalid("status", f"Use one of: {' '.join(Status)}.")
-
-
-def _one_key(header: str | None, field: str | None) -> str | None:
+def _one_key(header: str | None, field: object) -> object:
     """Return the idempotency key, which may come as header or field but not as two."""
     if header and field and header != field:
         raise _invalid("idempotency_key", "The header Idempotency-Key says something else.")

@@ -44,6 +44,23 @@ class JsonParser(BaseParser):
         return value
 
 
+def fields_of(data: object, serializer: type[serializers.Serializer]) -> dict[str, Any]:
+    """Return a body as it came, for a service that checks values itself; only names are checked.
+
+    Raises:
+        InputInvalid: The body is no object, or has a field that `serializer` does not know.
+    """
+    if not isinstance(data, dict):
+        raise InputInvalid("Send a JSON object.")
+    known = set(serializer().fields)
+    surplus = sorted(str(name)[:80] for name in set(data) - known)
+    if surplus:
+        message = f"Unknown field; there are: {', '.join(sorted(known))}."
+        errors = tuple(FieldError(field=name, message=message) for name in surplus)
+        raise InputInvalid(f"{surplus[0]}: {message}", errors=errors)
+    return dict(data)
+
+
 class StrictSerializer(serializers.Serializer):
     """A serializer that refuses fields it does not know, so that a typo is no silent default."""
 

@@ -85,6 +85,9 @@ def _stated(error: Stated) -> tuple[Problem, dict[str, str]]:
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.retry_after_s)
     errors: Sequence[FieldError] = getattr(error, "errors", ())
+    culprit: str = getattr(error, "field", "")
+    if culprit and not errors:
+        errors = (FieldError(field=culprit, message=str(error)),)
     return problem(error.status, code=error.code, detail=str(error), errors=errors), headers
 
 
