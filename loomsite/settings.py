@@ -1,6 +1,7 @@
 """The site's settings: every value from the environment, safe in production."""
 
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def _number(name: str, default: float, *, least: float) -> float:
         value = float(raw) if raw else default
     except ValueError:
         raise ImproperlyConfigured(f"{name} is {raw!r}: use a number.") from None
-    if value < least:
+    if not (math.isfinite(value) and value >= least):
         raise ImproperlyConfigured(f"{name} is {raw!r}: use a number of at least {least:g}.")
     return value
 
@@ -227,10 +228,10 @@ LOGGING = {
     "formatters": {
         "lines": {
             "()": structlog.stdlib.ProcessorFormatter,
+            # Not its default traceback, which prints local variables: keys are among them.
             "processor": structlog.dev.ConsoleRenderer(
-    # Not its default, which prints local variables: keys and prompts are among them.
-    colors=False, exception_formatter=structlog.dev.plain_traceback
-),
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
             "foreign_pre_chain": _shared_processors,
         }
     },
@@ -275,7 +276,6 @@ LOOM_LEASE_S = _number("LOOM_LEASE_S", 15, least=0.1)
 LOOM_SLOTS = int(_number("LOOM_SLOTS", 64, least=1))
 LOOM_API_KEY = _text("LOOM_API_KEY")
 LOOM_MCP_NO_AUTH = _flag("LOOM_MCP_NO_AUTH")
-LOOM_REQUESTS_PER_MINUTE = int(_number("LOOM_REQUESTS_PER_MINUTE", 600, least=1))
 LOOM_EGRESS_ALLOW = _words("LOOM_EGRESS_ALLOW")
 LOOM_SECRETS = {
     name: value for name, value in os.environ.items() if name.startswith("LOOM_SECRET_")

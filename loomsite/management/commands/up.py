@@ -13,7 +13,10 @@ from loomsite.embedded.supervisor import Supervisor
 
 
 class Command(BaseCommand):
+    """The supervisor itself checks little: `bootstrap`, which it runs first, checks everything."""
+
     help = "Run services, web, worker and beat until Ctrl-C."
+    requires_system_checks = []  # pyright: ignore[reportAssignmentType] -- the stubs say str
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, default=1, help="worker processes (default 1)")
