@@ -51,7 +51,9 @@ def _publish(task_id: str) -> None:
 
 def _send(task_id: str) -> None:
     try:
-        current_app.send_task("cluster.tasks.task_wake_job", [task_id], retry=False, ignore_result=True)
+        current_app.send_task(
+            "cluster.tasks.task_wake_job", [task_id], retry=False, ignore_result=True
+        )
     except (OperationalError, redis.RedisError, OSError) as error:
         logger.warning("task %s: no wake-up sent, a worker will find it: %s", task_id, error)
 

@@ -12,8 +12,6 @@ def _choices(values: type[Status] | type[Phase] | type[Outcome]) -> list:
     return [(value.value, value.value.replace("_", " ")) for value in values]
 
 
-
-
 # ---------------------------------------------------------------- tasks
 
 
@@ -26,7 +24,9 @@ class Task(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="tasks")
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="tasks"
+    )
     goal = models.TextField()
     context = models.TextField(blank=True)
     agent = models.ForeignKey(
@@ -67,6 +67,7 @@ class Task(models.Model):
     event_seq = models.PositiveIntegerField(default=0)
     crash_marker = models.CharField(max_length=100, blank=True)
     crash_count = models.PositiveSmallIntegerField(default=0)
+    mishap_count = models.PositiveSmallIntegerField(default=0)
     unavailable_since = models.DateTimeField(null=True, blank=True)
     unavailable_reason = models.CharField(max_length=500, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
@@ -81,7 +82,7 @@ class Task(models.Model):
     )
     depth = models.PositiveSmallIntegerField(default=0)
     parent_cycle = models.PositiveSmallIntegerField(null=True, blank=True)
-    plan_key = models.CharField(max_length=100, blank=True)
+    plan_key = models.CharField(max_length=300, blank=True)
     plan_order = models.PositiveSmallIntegerField(default=0)
 
     # the end
@@ -153,9 +154,7 @@ class TaskEdge(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["predecessor", "successor"], name="cluster_edge_once"
-            ),
+            models.UniqueConstraint(fields=["predecessor", "successor"], name="cluster_edge_once"),
             models.CheckConstraint(
                 condition=~Q(predecessor=F("successor")), name="cluster_edge_not_to_itself"
             ),
@@ -214,7 +213,9 @@ class Event(models.Model):
 class Domain(models.Model):
     """A kind of work; the centroid is a unit vector of the embedding model named beside it."""
 
-    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="domains")
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="domains"
+    )
     slug = models.SlugField(max_length=63)
     description = models.TextField()
     centroid = models.JSONField(null=True, blank=True)
@@ -270,7 +271,9 @@ class Blueprint(models.Model):
 class Family(models.Model):
     """What is known of a blueprint line's skill, in logit space; `rev` counts its ledger entries."""
 
-    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="families")
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="families"
+    )
     slug = models.SlugField(max_length=63)
     m = models.FloatField()
     v = models.FloatField()
@@ -285,7 +288,9 @@ class Family(models.Model):
             models.UniqueConstraint(
                 fields=["workspace", "slug"], name="cluster_family_once_per_workspace"
             ),
-            models.CheckConstraint(condition=Q(v__gte=0, slope_v__gte=0), name="cluster_family_variance"),
+            models.CheckConstraint(
+                condition=Q(v__gte=0, slope_v__gte=0), name="cluster_family_variance"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -319,7 +324,9 @@ class AgentNode(models.Model):
         RETIRED = "retired", "Retired"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="nodes")
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="nodes"
+    )
     agent = models.OneToOneField("agents.Agent", on_delete=models.CASCADE, related_name="node")
     family = models.ForeignKey(Family, on_delete=models.PROTECT, related_name="nodes")
     blueprint = models.ForeignKey(
@@ -475,7 +482,9 @@ class Assignment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["task", "cycle"], name="cluster_assignment_once_per_cycle")
+            models.UniqueConstraint(
+                fields=["task", "cycle"], name="cluster_assignment_once_per_cycle"
+            )
         ]
         indexes = [
             models.Index("node", condition=Q(state="active"), name="cluster_assignment_active")
@@ -585,7 +594,9 @@ class Schedule(models.Model):
         ONCE = "once", "Once"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="schedules")
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="schedules"
+    )
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     cron = models.CharField(max_length=100, blank=True, help_text="minute hour day month weekday")
@@ -605,7 +616,9 @@ class Schedule(models.Model):
         ordering = ["name", "id"]
         indexes = [
             models.Index(
-                "next_at", condition=Q(enabled=True, next_at__isnull=False), name="cluster_schedule_due"
+                "next_at",
+                condition=Q(enabled=True, next_at__isnull=False),
+                name="cluster_schedule_due",
             )
         ]
 

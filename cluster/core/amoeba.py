@@ -9,6 +9,7 @@ from cluster.core.steps import (
     OutsideOutcome,
     OutsideStep,
     PlanOutcome,
+    PlanSplit,
     Record,
     RunAgent,
     RunOutcome,
@@ -34,7 +35,7 @@ def next_step(view: TaskView) -> Step:
     if view.matched.node_id is None:
         return match.nobody(view, view.matched.reason)
     if view.scaled is None:
-        return scale.step(view)
+        return scale.step(view, view.sensed, view.matched)
     if view.scaled.split and not view.spawned:
         return scale.spawn(view.scaled)
     if view.executed is None:
@@ -52,7 +53,8 @@ def conclude(view: TaskView, step: OutsideStep, outcome: OutsideOutcome) -> Insi
         case SenseOutcome():
             return sense.conclude(view, outcome)
         case PlanOutcome():
-            return Record(result=outcome.scaled)
+            assert isinstance(step, PlanSplit)
+            return Record(result=scale.conclude(view, step, outcome.reply, outcome.repaired))
         case RunOutcome():
             assert isinstance(step, RunAgent)
             return execute.conclude(view, outcome)
@@ -112,4 +114,3 @@ def _affordable(view: TaskView, verdict: Verdict) -> bool:
         return False
     budget = view.task.budget_usd
     return budget is None or view.spent.cost_usd < budget
-

@@ -1,17 +1,17 @@
 """What can go wrong in the cluster.
 
-    ClusterError                     `status` is the HTTP status a door answers with
-    ├── TaskInvalid           400    a submission that cannot become a task; `field` names the culprit
-    │   ├── GoalInvalid
-    │   ├── CheckInvalid
-    │   └── AgentUnknown
-    ├── TaskUnknown           404    missing, or another workspace's: the same
-    ├── IdempotencyConflict   409    the key was used for another body
-    ├── TaskConflict          409    the task's state does not allow it
-    ├── RequestInvalid        400    an answer, feedback or schedule that makes no sense
-    ├── ScheduleUnknown       404
-    ├── ScoreInvalid          400    not a number in [0, 1]
-    └── ClaimLost             409    another worker holds the task now; whoever sees this stops at once
+ClusterError                     `status` is the HTTP status a door answers with
+├── TaskInvalid           400    a submission that cannot become a task; `field` names the culprit
+│   ├── GoalInvalid
+│   ├── CheckInvalid
+│   └── AgentUnknown
+├── TaskUnknown           404    missing, or another workspace's: the same
+├── IdempotencyConflict   409    the key was used for another body
+├── TaskConflict          409    the task's state does not allow it
+├── RequestInvalid        400    an answer, feedback or schedule that makes no sense
+├── ScheduleUnknown       404
+├── ScoreInvalid          400    not a number in [0, 1]
+└── ClaimLost             409    another worker holds the task now; whoever sees this stops at once
 """
 
 from dataclasses import dataclass, field

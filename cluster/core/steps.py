@@ -35,10 +35,11 @@ class Sense:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSplit:
-    """Ask a model for a plan; `problems` says what was wrong with the first one, to be repaired."""
+    """Ask a model for a plan, and once more where the first one cannot be used."""
 
     goal: str
     max_parts: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +85,10 @@ class SenseOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOutcome:
-    """The first reply, and the repaired one where the first was no plan."""
+    """The planner's first reply, and the second where the first was no plan."""
 
-    scaled: Scaled
+    reply: ModelAnswer
+    repaired: ModelAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +212,7 @@ class Finish:
     error_message: str = ""
 
 
-InsideStep = (
-    HoldAuction | Record | Spawn | Settle | Park | Ask | Delegate | NextCycle | Finish
-)
+InsideStep = HoldAuction | Record | Spawn | Settle | Park | Ask | Delegate | NextCycle | Finish
 Step = OutsideStep | InsideStep
 
 
@@ -224,5 +224,3 @@ def is_outside(step: Step) -> bool:
 def is_last(step: Step) -> bool:
     """Tell whether the run's claim ends with `step`."""
     return isinstance(step, Park | Ask | Delegate | Finish)
-
-

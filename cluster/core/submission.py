@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 from cluster.core.checks import check_validate
-from cluster.core.errors import CheckInvalid, GoalInvalid, TaskInvalid
+from cluster.core.errors import CheckInvalid, GoalInvalid, TaskInvalid, TaskUnknown
 from cluster.core.types import Json
 
 GOAL_MAX = 100_000
@@ -76,7 +77,9 @@ def goal_read(value: object) -> str:
     """
     if not isinstance(value, str):
         said = "is missing" if value is None else f"is a {type(value).__name__}"
-        raise GoalInvalid(f"The goal {said}: send a text that says what is to be done.", field="goal")
+        raise GoalInvalid(
+            f"The goal {said}: send a text that says what is to be done.", field="goal"
+        )
     goal = value.strip()
     if not goal:
         raise GoalInvalid("The goal is empty: say what is to be done.", field="goal")
@@ -90,6 +93,18 @@ def goal_read(value: object) -> str:
     if problem:
         raise GoalInvalid(f"The goal {problem}.", field="goal")
     return goal
+
+
+def task_id_read(value: object) -> str:
+    """Return a task's id as it is stored; a malformed one is as unknown as any other.
+
+    Raises:
+        TaskUnknown: It is no UUID.
+    """
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        raise TaskUnknown(f"There is no task {value!r}.", field="task_id") from None
 
 
 def text_problem(text: str) -> str:
@@ -162,7 +177,9 @@ def _checks(value: object) -> tuple[Json, ...]:
         raise CheckInvalid("checks must be a list of objects with a `kind`.", field="checks")
     items: Sequence[Any] = value
     if len(items) > CHECKS_MAX:
-        raise CheckInvalid(f"{len(items)} checks, at most {CHECKS_MAX} are possible.", field="checks")
+        raise CheckInvalid(
+            f"{len(items)} checks, at most {CHECKS_MAX} are possible.", field="checks"
+        )
     for number, check in enumerate(items):
         problem = check_validate(check)
         if problem:
@@ -182,7 +199,9 @@ def _storable(value: object, name: str, most: int) -> None:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=True)
     except (TypeError, ValueError, RecursionError):
-        raise TaskInvalid(f"{name} must be plain JSON, without NaN or infinity.", field=name) from None
+        raise TaskInvalid(
+            f"{name} must be plain JSON, without NaN or infinity.", field=name
+        ) from None
     if len(text) > most:
         raise TaskInvalid(f"{name} has {len(text):,} characters, at most {most:,}.", field=name)
     if "\\u0000" in text:

@@ -1,5 +1,6 @@
 """What the loop sees of a task: one short read of everything that is recorded."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -57,7 +58,7 @@ def task_view(*, claim: Claim) -> TaskView:
             raise ClaimLost(f"The claim on task {claim.task_id!r} is lost.")
         results = _records(task, task.cycle)
         scaled: Scaled | None = results.get(Phase.SCALE)
-        now = _now()
+        now = database_now()
         since = task.unavailable_since
         return TaskView(
             task=task_spec(task),
@@ -129,7 +130,8 @@ def _cost(entries: Any) -> Cost:  # noqa: ANN401 -- a query set
     )
 
 
-def _now() -> Any:  # noqa: ANN401 -- a datetime, from the driver
+def databasedatabase_now() -> datetime:
+    """Return the time by the clock that all leases and deadlines go by."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         row = cursor.fetchone()
@@ -191,7 +193,9 @@ def _children(task: Task, scaled: Scaled) -> tuple[ChildView, ...]:
 def _earlier(task: Task) -> tuple[ChildView, ...]:
     if task.cycle == 1:
         return ()
-    rows = Task.objects.filter(parent=task, parent_cycle__lt=task.cycle).order_by("plan_order", "id")
+    rows = Task.objects.filter(parent=task, parent_cycle__lt=task.cycle).order_by(
+        "plan_order", "id"
+    )
     return tuple(child_view(child) for child in rows)
 
 

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from agents.models import Approval
 from cluster.core.errors import RequestInvalid, TaskUnknown
+from cluster.core.submission import task_id_read
 from cluster.core.types import FINAL, Status
 from cluster.models import Auction, Event, PhaseRecord, Task
 from cluster.selectors.spine import own_cost
@@ -85,7 +86,7 @@ def task_list(
             raise RequestInvalid(f"status {status!r} is none of {known}.", field="status")
         rows = rows.filter(status=status)
     if parent_id is not None:
-        rows = rows.filter(parent_id=_uuid(parent_id))
+        rows = rows.filter(parent_id=task_id_read(parent_id))
     if cursor:
         at, last_id = _cursor_read(cursor)
         rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=last_id))
@@ -256,18 +257,10 @@ def task_is_final(status: str) -> bool:
 
 
 def _task(workspace_id: str, task_id: str, rows: QuerySet[Task]) -> Task:
-    task = rows.filter(workspace_id=workspace_id, id=_uuid(task_id)).first()
+    task = rows.filter(workspace_id=workspace_id, id=task_id_read(task_id)).first()
     if task is None:
         raise TaskUnknown(f"There is no task {task_id!r}.", field="task_id")
     return task
-
-
-def _uuid(value: object) -> UUID:
-    """Read an id; one that is malformed is as unknown as any other."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        raise TaskUnknown(f"There is no task {value!r}.", field="task_id") from None
 
 
 def _cursor_read(cursor: str) -> tuple[str, str]:
@@ -326,7 +319,11 @@ def _phases(task: Task) -> list[dict[str, Any]]:
 def _request(task: Task) -> dict[str, Any] | None:
     if task.status != Status.INPUT_REQUIRED:
         return None
-    row = Approval.objects.filter(task_id=task.id, answered_at__isnull=True).order_by("id").first()
+    row = (
+        Approval.objects.filter(task_id=task.id, status=Approval.Status.OPEN)
+        .order_by("created_at")
+        .first()
+    )
     if row is None:
         return None
     return {"id": str(row.pk), "kind": row.kind, "question": row.question, "options": row.options}

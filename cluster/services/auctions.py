@@ -242,9 +242,7 @@ def _keep(
     now: datetime,
     pinned: bool,
 ) -> Matched:
-    reason = (
-        f"The task was asked of {node.agent.slug}." if pinned else _named(result, won, node)
-    )
+    reason = f"The task was asked of {node.agent.slug}." if pinned else _named(result, won, node)
     row = Auction.objects.create(
         task=task,
         cycle=task.cycle,
@@ -341,5 +339,3 @@ def _nobody(result: auction.AuctionResult, step: HoldAuction) -> Hammer:
         return Hammer(kind="nobody", reason=f"agent {step.agent!r} is not in service")
     wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
     return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}")
-
-

@@ -191,5 +191,3 @@ def worker_stopped(*, name: str) -> None:
             "UPDATE cluster_worker SET stopped_at = clock_timestamp(), running = 0 WHERE name = %s",
             [name],
         )
-
-

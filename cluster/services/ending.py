@@ -5,14 +5,19 @@ from datetime import datetime
 from django.db.models import Sum
 
 from agents.services.approvals import approvals_close
+from agents.services.runs import effect_settle, task_release
 from cluster import live
 from cluster.core.codec import value_dump
 from cluster.core.steps import Finish
 from cluster.core.types import FINAL, DependencyPolicy, Outcome, Status
 from cluster.models import Task, TaskEdge
+from cluster.runner import run_id
 from cluster.selectors.spine import own_cost
 from cluster.services.auctions import slot_release
 from cluster.services.journal import event_append, task_save
+
+DELEGATED = "delegate:"
+"""Begins the plan key of a task that a run handed on; the rest is the tool call's key."""
 
 _END_FIELDS = (
     "status", "phase", "phase_started_at", "outcome", "answer", "citations", "score", "verified",
@@ -44,6 +49,7 @@ def task_finish(*, task: Task, step: Finish, now: datetime) -> None:
     )  # fmt: skip
     task_save(task, *_END_FIELDS)
     approvals_close(task_id=str(task.id))
+    task_release(workspace_id=str(task.workspace_id), task_id=str(task.id))
     if task.parent_id:
         _tell_parent(task, now)
     slot_release(task=task, now=now)
@@ -62,11 +68,15 @@ def _charge(task: Task) -> None:
 
 def _tell_parent(child: Task, now: datetime) -> None:
     """Under the parent's lock: release what waited for this child, wake the parent after the last."""
-    parent = Task.objects.select_for_update(of=("self",)).select_related("workspace").get(
-        id=child.parent_id
+    parent = (
+        Task.objects.select_for_update(of=("self",))
+        .select_related("workspace")
+        .get(id=child.parent_id)
     )
     if parent.status in FINAL or child.parent_cycle != parent.cycle:
         return
+    if child.plan_key.startswith(DELEGATED):
+        _answer_call(parent, child)
     ended = [child]
     while ended:
         one = ended.pop()
@@ -83,6 +93,18 @@ def _tell_parent(child: Task, now: datetime) -> None:
         parent.due_at = now
         live.task_wake(str(parent.id))
     task_save(parent, "pending_children", "progress_done", "progress_message", "due_at")
+
+
+def _answer_call(parent: Task, child: Task) -> None:
+    """Give the tool call that handed the task on its result."""
+    effect_settle(
+        workspace_id=str(parent.workspace_id),
+        run_id=run_id(str(parent.id), parent.cycle),
+        key=child.plan_key.removeprefix(DELEGATED),
+        tool="delegate",
+        ok=child.status == Status.SUCCEEDED,
+        result=child.answer or child.error_message,
+    )
 
 
 def _successors(one: Task, parent: Task, now: datetime) -> list[Task]:

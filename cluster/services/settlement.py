@@ -263,5 +263,3 @@ def _calibrate(task: Task, domain: Domain, predicted: float, score: float) -> No
         squared_error_sum=F("squared_error_sum") + (predicted - score) ** 2,
         n=F("n") + 1,
     )
-
-

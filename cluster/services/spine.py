@@ -32,10 +32,12 @@ from cluster.core.types import (
     Verdict,
 )
 from cluster.models import AgentNode, Task, TaskEdge
+from cluster.runner import Happenings
 from cluster.services.auctions import auction_hold, slot_release
-from cluster.services.ending import task_finish
+from cluster.services.ending import DELEGATED, task_finish
 from cluster.services.journal import (
     event_append,
+    happenings_write,
     phase_begin,
     phase_record,
     task_fenced,
@@ -59,7 +61,7 @@ _RESULT_PHASE: dict[type, Phase] = {
 }
 
 
-def step_record(*, claim: Claim, view: TaskView, step: InsideStep) -> bool:
+def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings) -> bool:
     """Carry out a step for a claimed task and say whether the claim goes on.
 
     Raises:
@@ -67,6 +69,7 @@ def step_record(*, claim: Claim, view: TaskView, step: InsideStep) -> bool:
     """
     with transaction.atomic():
         task, now = task_fenced(claim)
+        happenings_write(task, now, happenings)
         if task.phase is None and not isinstance(step, Finish | NextCycle):
             phase_begin(task, Phase.SENSE, now)
             task.save(update_fields=["event_seq", "phase", "phase_started_at"])
@@ -119,7 +122,9 @@ def _record(task: Task, step: Record, view: TaskView, now: datetime) -> bool:
     if isinstance(result, Scaled) and result.split:
         message = f"split into {len(result.parts)} parts"
     if isinstance(result, Verdict):
-        message = f"{result.outcome.value}" + (f", score {result.score:.2f}" if result.score else "")
+        message = f"{result.outcome.value}" + (
+            f", score {result.score:.2f}" if result.score else ""
+        )
     return _advance(task, phase, now, message=message)
 
 
@@ -145,7 +150,9 @@ def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bo
         inputs={"weights": dict(step.weights), "tools": list(step.tools), "without": list(step.without)},
         result=matched,
     )  # fmt: skip
-    return _advance(task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}")
+    return _advance(
+        task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}"
+    )
 
 
 def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
@@ -196,7 +203,14 @@ def _open(made: dict[str, Task], key: str, step: Spawn) -> bool:
 
 
 def _child(
-    task: Task, now: datetime, *, key: str, goal: str, order: int, waits: bool, agent_id: str | None = None
+    task: Task,
+    now: datetime,
+    *,
+    key: str,
+    goal: str,
+    order: int,
+    waits: bool,
+    agent_id: str | None = None,
 ) -> Task:
     status = Status.WAITING if waits else Status.QUEUED
     return Task.objects.create(
@@ -283,7 +297,7 @@ def _park(task: Task, step: Park, now: datetime) -> bool:
 def _ask(task: Task, step: Ask, now: datetime) -> bool:
     """Open the question and wait for its answer; one that is already answered is not asked again."""
     asked = step.suspended
-    approval = approval_open(
+    request = approval_open(
         workspace_id=str(task.workspace_id),
         task_id=str(task.id),
         run_id=asked.run_id,
@@ -293,14 +307,14 @@ def _ask(task: Task, step: Ask, now: datetime) -> bool:
         options=list(asked.options),
         detail=asked.detail,
     )
-    if approval.answered:
+    if request.answered:
         return True
     task.status, task.due_at = Status.INPUT_REQUIRED.value, None
     task.lease_until, task.claimed_by = None, ""
     task.progress_message = asked.question[:500]
     event_append(
         task, "input.required", now,
-        request_id=approval.id, kind=asked.kind, question=asked.question, options=list(asked.options),
+        request_id=request.id, kind=asked.kind, question=asked.question, options=list(asked.options),
     )  # fmt: skip
     task_save(task, "status", "due_at", "lease_until", "claimed_by", "progress_message")
     return False
@@ -309,11 +323,16 @@ def _ask(task: Task, step: Ask, now: datetime) -> bool:
 def _delegate(task: Task, step: Delegate, now: datetime) -> bool:
     """Create the task that a run handed on, once, and wait for it."""
     handed = step.suspended
-    key = f"delegate:{handed.key}"[:100]
+    key = DELEGATED + handed.key
     child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
     if child is None:
         child = _child(
-            task, now, key=key, goal=str(handed.detail.get("goal", handed.question)), order=0, waits=False
+            task,
+            now,
+            key=key,
+            goal=str(handed.detail.get("goal", handed.question)),
+            order=0,
+            waits=False,
         )
         event_append(child, "task.created", now, parent_id=str(task.id), key=key)
         child.save(update_fields=["event_seq"])
@@ -326,6 +345,12 @@ def _delegate(task: Task, step: Delegate, now: datetime) -> bool:
     task.progress_message = "waiting for a delegated task"
     event_append(task, "task.delegated", now, child_id=str(child.id))
     task_save(
-        task, "status", "due_at", "lease_until", "claimed_by", "progress_message", "pending_children"
+        task,
+        "status",
+        "due_at",
+        "lease_until",
+        "claimed_by",
+        "progress_message",
+        "pending_children",
     )
     return False

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from agents.models import Agent
+from agents.models import Agent, Approval
 from agents.services.approvals import approval_answer
 from cluster import live
 from cluster.core.codec import value_load
@@ -49,7 +49,12 @@ REASON_MAX = 500
 
 
 def task_submit(
-    *, workspace_id: str, actor: str, door: str, schedule_id: str | None = None, **raw: Any  # noqa: ANN401
+    *,
+    workspace_id: str,
+    actor: str,
+    door: str,
+    schedule_id: str | None = None,
+    **raw: Any,  # noqa: ANN401
 ) -> tuple[str, bool]:
     """Create a task and return its id and whether it is new.
 
@@ -128,7 +133,8 @@ def _stop_or_flag(task: Task, now: Any) -> None:  # noqa: ANN401 -- a datetime
             status=Status.CANCELLED,
             outcome=Outcome.CANCELLED,
             error_code="cluster.cancelled",
-            error_message="Cancelled on request." + (f" {task.cancel_reason}" if task.cancel_reason else ""),
+            error_message="Cancelled on request."
+            + (f" {task.cancel_reason}" if task.cancel_reason else ""),
         )
         task_finish(task=task, step=cancelled, now=now)
 
@@ -143,7 +149,9 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
     with transaction.atomic():
         task, now = task_locked(workspace_id=workspace_id, task_id=task_id)
         if task.status not in FINAL:
-            raise TaskConflict(f"The task is {task.status}: only one that has ended can be retried.")
+            raise TaskConflict(
+                f"The task is {task.status}: only one that has ended can be retried."
+            )
         if task.status == Status.SUCCEEDED:
             raise TaskConflict("The task has succeeded: submit its goal again to do it once more.")
         if task.parent_id:
@@ -174,12 +182,14 @@ def task_reply(
     *,
     workspace_id: str,
     task_id: str,
-    request_id: str,
     actor: str,
+    request_id: str | None = None,
     text: str | None = None,
     decision: str | None = None,
 ) -> None:
     """Answer the question a task waits on, once, and let it go on.
+
+    Without `request_id` the answer is for the question that is open.
 
     Raises:
         TaskUnknown: There is none with this id here.
@@ -192,16 +202,20 @@ def task_reply(
         task, now = task_locked(workspace_id=workspace_id, task_id=task_id)
         if task.status != Status.INPUT_REQUIRED:
             raise TaskConflict(f"The task is {task.status}: it waits for no answer.")
-        approval_answer(
+        asked = request_id or _open_request(task)
+        answered = approval_answer(
             workspace_id=workspace_id,
-            approval_id=request_id,
-            task_id=task_id,
+            approval_id=asked,
             by=actor,
-            text=text,
-            decision=decision,
+            text=text or "",
+            decision=decision or "",
         )
+        if answered.task_id != str(task.id):
+            raise TaskConflict(f"The request {request_id!r} belongs to another task.")
         task.status, task.due_at = Status.QUEUED.value, now
-        event_append(task, "input.answered", now, request_id=request_id, actor=actor, decision=decision)
+        event_append(
+            task, "input.answered", now, request_id=request_id, actor=actor, decision=decision
+        )
         task_save(task, "status", "due_at")
         live.task_wake(task_id)
 
@@ -229,10 +243,14 @@ def task_feedback(
         )
         if Phase.EXECUTE not in records:
             raise TaskConflict("No agent answered this task: there is nothing to rate.")
-        earlier = Reward.objects.filter(task=task, cycle=task.cycle).aggregate(n=Max("evaluation"))["n"]
+        earlier = Reward.objects.filter(task=task, cycle=task.cycle).aggregate(n=Max("evaluation"))[
+            "n"
+        ]
         number = 0 if earlier is None else earlier + 1
         matched = value_load(Matched, records[Phase.MATCH])
-        part = ScorePart(source="person", name=actor, score=value, weight=PERSON_WEIGHT, detail=comment)
+        part = ScorePart(
+            source="person", name=actor, score=value, weight=PERSON_WEIGHT, detail=comment
+        )
         verdict = Verdict(
             outcome=Outcome(task.outcome or Outcome.FAILED),
             score=value,
@@ -257,6 +275,13 @@ def task_feedback(
         event_append(task, "task.rated", now, score=value, actor=actor, evaluation=number)
         task_save(task)
     return number
+
+
+def _open_request(task: Task) -> str:
+    row = Approval.objects.filter(task_id=task.id, status=Approval.Status.OPEN).first()
+    if row is None:
+        raise TaskConflict("The task waits for no answer.")
+    return str(row.pk)
 
 
 def _agent_id(workspace_id: str, slug: str | None) -> str | None:
@@ -315,5 +340,3 @@ def _line(value: object, name: str, most: int) -> str:
     if problem:
         raise RequestInvalid(f"{name} {problem}.", field=name)
     return value.strip()
-
-

@@ -7,9 +7,7 @@ HARD = frozenset({"unavailable", "timed_out"})
 BROKEN = frozenset({"agents.model_refused", "agents.model_error", "agents.model_reply_invalid"})
 
 
-def step(
-    matched: Matched, scaled: Scaled, executed: Executed, verdict: Verdict
-) -> Settle:
+def step(matched: Matched, scaled: Scaled, executed: Executed, verdict: Verdict) -> Settle:
     """Return the settlement; it names nobody where there is nothing to learn about anybody."""
     if executed.stop in HARD or executed.error_code in BROKEN:
         return Settle(

@@ -100,9 +100,7 @@ def _with_parts(view: TaskView, executed: Executed) -> Executed:
         return executed
     failed = _failed(view)
     own = {(c.document_id, c.start, c.end) for c in executed.citations}
-    more = tuple(
-        c for c in _citations(view.children) if (c.document_id, c.start, c.end) not in own
-    )
+    more = tuple(c for c in _citations(view.children) if (c.document_id, c.start, c.end) not in own)
     answered = executed.stop == "answered"
     return Executed(
         stop="failed" if failed and answered else executed.stop,

@@ -1,11 +1,28 @@
 """SCALE: alone or split, and into what."""
 
+import math
 import re
+from random import Random
 from typing import Any
 
-from cluster.core.splitting import parts_enumerated, shared_preamble
+from cluster.core.enumeration import parts_enumerated, shared_preamble
+from cluster.core.posterior import SLOPE_M, sigmoid
+from cluster.core.splitting import Rates, SplitDecision, SplitTable, Work, decide
 from cluster.core.steps import ModelAnswer, PlanSplit, Record, Spawn
-from cluster.core.types import ChildView, Cost, Json, Limits, Part, Scaled, TaskView
+from cluster.core.types import (
+    ChildView,
+    Cost,
+    Json,
+    Limits,
+    Matched,
+    Part,
+    Scaled,
+    Sensed,
+    TaskView,
+)
+
+PARTS_GUESSED = 3
+"""Parts a plan is expected to have before there is one."""
 
 SYSTEM = (
     "You split a piece of work into parts that different specialists can do, most of them at the same "
@@ -15,7 +32,9 @@ SYSTEM = (
     "collects the others' answers: that is done for you. Reply with JSON."
 )
 # «2», «part 2», «steps 1 and 3» in a part's words point at its siblings.
-_REFERS = re.compile(r"\b(?:parts?|steps?|points?|items?|questions?)\s+([\d ,and]*\d)", re.IGNORECASE)
+_REFERS = re.compile(
+    r"\b(?:parts?|steps?|points?|items?|questions?)\s+([\d ,and]*\d)", re.IGNORECASE
+)
 _LOOKS_BACK = re.compile(
     r"\b(?:the (?:above|previous|preceding|other|earlier)|(?:all )?(?:these|those) "
     r"(?:answers|findings|results|parts|points)|everything above|above (?:answers|findings|results))\b",
@@ -23,7 +42,7 @@ _LOOKS_BACK = re.compile(
 )
 
 
-def step(view: TaskView) -> PlanSplit | Record:
+def step(view: TaskView, sensed: Sensed, matched: Matched) -> PlanSplit | Record:
     """Return the plan to ask for, or the decision where no model is needed for it."""
     alone = _alone(view)
     if alone:
@@ -31,11 +50,10 @@ def step(view: TaskView) -> PlanSplit | Record:
     parts = parts_enumerated(view.task.goal)
     if len(parts) >= 2:  # noqa: PLR2004 -- one part is no split
         return Record(result=_enumerated(view, parts))
-    if not view.can_plan:
-        return Record(result=Scaled(split=False, reason="no model to plan with, no parts listed"))
-    if view.split_utility <= 0:
-        return Record(result=Scaled(split=False, reason=view.split_reason))
-    return PlanSplit(goal=view.task.goal, max_parts=_room(view))
+    decision = _pays(view, sensed, matched)
+    if not decision.split:
+        return Record(result=Scaled(split=False, reason=decision.reason))
+    return PlanSplit(goal=view.task.goal, max_parts=_room(view), reason=decision.reason)
 
 
 def schema(max_parts: int) -> Json:
@@ -78,7 +96,9 @@ def plan_problems(value: Json | None, limits: Limits, max_parts: int) -> tuple[s
     return problems
 
 
-def conclude(view: TaskView, reply: ModelAnswer, repaired: ModelAnswer | None) -> Scaled:
+def conclude(
+    view: TaskView, step: PlanSplit, reply: ModelAnswer, repaired: ModelAnswer | None
+) -> Scaled:
     """Return the decision from the planner's reply, or from the repaired one."""
     cost = reply.cost + (repaired.cost if repaired else Cost())
     last = repaired or reply
@@ -95,7 +115,7 @@ def conclude(view: TaskView, reply: ModelAnswer, repaired: ModelAnswer | None) -
         parts=_reuse(view, parts),
         source="model",
         merge="agent",
-        reason=view.split_reason or "splitting pays",
+        reason=step.reason,
         notes=("repaired once",) if repaired else (),
         cost=cost,
     )
@@ -104,6 +124,20 @@ def conclude(view: TaskView, reply: ModelAnswer, repaired: ModelAnswer | None) -
 def spawn(scaled: Scaled) -> Spawn:
     """Return the children to create."""
     return Spawn(parts=scaled.parts, shared=scaled.shared)
+
+
+def _pays(view: TaskView, sensed: Sensed, matched: Matched) -> SplitDecision:
+    """Weigh working alone against a split into a few parts, by what is believed of the winner."""
+    p = min(max(matched.success_probability or 0.5, 0.01), 0.99)
+    level = math.log(p / (1 - p)) + SLOPE_M * sensed.complexity
+    work = Work(
+        x=sensed.complexity,
+        part_count=min(PARTS_GUESSED, _room(view)),
+        depth=1,
+        solve=lambda x: sigmoid(level - SLOPE_M * x),
+    )
+    rng = Random(f"{view.task.id}|{view.cycle}|split")  # noqa: S311 -- exploration, not security
+    return decide(work, SplitTable(), rates=Rates(), rng=rng)
 
 
 def _alone(view: TaskView) -> str:
@@ -196,7 +230,9 @@ def _parts(value: Json | None, max_parts: int) -> tuple[tuple[Part, ...], tuple[
         return (), ("no JSON",)
     raw: list[dict[str, Any]] = value["parts"]
     keys = [item["key"] for item in raw]
-    problems = [f"key {key!r} is used twice" for key in sorted({k for k in keys if keys.count(k) > 1})]
+    problems = [
+        f"key {key!r} is used twice" for key in sorted({k for k in keys if keys.count(k) > 1})
+    ]
     if len(raw) > max_parts:
         problems.append(f"{len(raw)} parts, at most {max_parts} are possible")
     for item in raw:

@@ -1,7 +1,7 @@
 """SENSE: how hard is it, of what kind, with which tools."""
 
-from cluster.core import auction
-from cluster.core.splitting import parts_enumerated
+from cluster.core import posterior
+from cluster.core.enumeration import parts_enumerated
 from cluster.core.steps import ModelAnswer, Record, Sense, SenseOutcome
 from cluster.core.types import Json, Sensed, TaskView
 
@@ -61,7 +61,7 @@ def conclude(view: TaskView, outcome: SenseOutcome) -> Record:
             complexity=_unit(value["complexity"]),
             confidence=_unit(value["confidence"]),
             domain=label,
-            weights=auction.domain_weights(outcome.similarities, label),
+            weights=posterior.domain_weights(outcome.similarities, label),
             tools=tuple(sorted(t for t in set(value["tools"]) if t in known)),
             source="model",
             cost=reply.cost,
@@ -78,7 +78,7 @@ def _fallback(view: TaskView, outcome: SenseOutcome, reply: ModelAnswer) -> Sens
         complexity=min(EASY + PER_PART * parts + 0.3 * length, MOST),
         confidence=0.3,
         domain=label,
-        weights=auction.domain_weights(similar, label),
+        weights=posterior.domain_weights(similar, label),
         source="fallback",
         why=reply.why,
         cost=reply.cost,

@@ -1,0 +1,259 @@
+"""The engine of a worker process: one event loop that claims due tasks and drives them."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from django.db import InterfaceError, OperationalError
+
+from cluster.core import amoeba
+from cluster.core.errors import ClaimLost
+from cluster.core.perform import Ports, perform
+from cluster.core.steps import InsideStep, OutsideStep, is_outside
+from cluster.core.types import Claim, TaskView
+from cluster.runner import Happenings
+from cluster.selectors.spine import task_view
+from cluster.services import claims as leases
+from cluster.services.mishaps import mishap_record
+from cluster.services.spine import step_record
+from loomsite.access.bridge import db
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOK_EACH_S = 1.0
+TAKE_AT_ONCE = 16
+CANCEL_GRACE_S = 3.0
+STOP_GRACE_S = 5.0
+DB_PAUSE_S = (0.1, 0.3, 1.0)
+"""Pauses between tries while the database is away; the last one repeats."""
+
+PortsFor = Callable[[Claim, asyncio.Event, Happenings], Ports]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A claimed task that this process is driving."""
+
+    claim: Claim
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+
+class Reactor:
+    """Drives up to `slots` tasks at once on a background thread.
+
+    Start it once per worker process. `wake` may be called from any thread; without it the reactor
+    looks for due work each second, so a lost message only delays.
+    """
+
+    def __init__(self, *, name: str, slots: int, lease_s: float, ports_for: PortsFor) -> None:
+        self.name = name
+        self._slots = slots
+        self._lease_s = lease_s
+        self._ports_for = ports_for
+        self._runs: dict[str, _Run] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Event | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._main, name="reactor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to claim and drive tasks."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for due work now."""
+        loop, woken = self._loop, self._woken
+        if loop is not None and woken is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(woken.set)
+
+    def stop(self, timeout_s: float = STOP_GRACE_S + 5) -> None:
+        """Let go of every task, so that another worker can go on at once, and end the thread."""
+        self._stopping = True
+        self.wake()
+        self._thread.join(timeout_s)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:
+            logger.exception("the reactor died")
+            raise
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        keeper = asyncio.create_task(self._keep_leases())
+        watcher = asyncio.create_task(self._watch_cancels())
+        try:
+            while not self._stopping:
+                taken = await self._take()
+                if taken and len(self._runs) < self._slots:
+                    continue
+                try:
+                    await asyncio.wait_for(self._woken.wait(), LOOK_EACH_S)
+                except TimeoutError:
+                    pass
+                self._woken.clear()
+        finally:
+            keeper.cancel()
+            watcher.cancel()
+            await self._let_go()
+
+    async def _take(self) -> int:
+        free = self._slots - len(self._runs)
+        if free <= 0:
+            return 0
+        try:
+            claims = await db(
+                leases.claims_take,
+                worker=self.name,
+                limit=min(free, TAKE_AT_ONCE),
+                lease_s=self._lease_s,
+            )
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("cannot look for work, the database does not answer: %s", _first(error))
+            return 0
+        for claim in claims:
+            run = _Run(claim=claim)
+            self._runs[claim.task_id] = run
+            run.task = asyncio.create_task(self._drive(run))
+        return len(claims)
+
+    async def _drive(self, run: _Run) -> None:
+        """Loop over the pure decision until the task ends, waits, or is another's."""
+        claim = run.claim
+        happenings = Happenings()
+        ports = self._ports_for(claim, run.cancelled, happenings)
+        try:
+            while True:
+                view = await patiently(task_view, claim=claim)
+                step = amoeba.next_step(view)
+                if is_outside(step):
+                    done = await self._perform(run, view, step, ports)
+                    if done is None:
+                        continue  # cancelled: what is recorded now says so
+                    step = done
+                if not await patiently(
+                    step_record, claim=claim, view=view, step=step, happenings=happenings
+                ):
+                    return
+        except ClaimLost:
+            logger.info("task %s: another worker holds it now", claim.task_id)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.exception("task %s failed in the loop", claim.task_id)
+            await self._mishap(claim, error)
+        finally:
+            self._runs.pop(claim.task_id, None)
+            self.wake()
+
+    async def _perform(
+        self, run: _Run, view: TaskView, step: OutsideStep, ports: Ports
+    ) -> InsideStep | None:
+        """Carry out an outside step; None when the task was cancelled in the middle of it."""
+        work = asyncio.create_task(perform(view, step, ports))
+        stop = asyncio.create_task(run.cancelled.wait())
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await asyncio.wait({work}, timeout=CANCEL_GRACE_S)
+            if not work.done() or (run.cancelled.is_set() and work.cancelled()):
+                return None
+            return amoeba.conclude(view, step, work.result())
+        finally:
+            for task in (work, stop):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(work, stop, return_exceptions=True)
+
+    async def _mishap(self, claim: Claim, error: Exception) -> None:
+        try:
+            await patiently(mishap_record, claim=claim, error=f"{type(error).__name__}: {error}")
+        except ClaimLost:
+            pass
+        except Exception:
+            logger.exception("task %s: not even its failure could be recorded", claim.task_id)
+
+    async def _keep_leases(self) -> None:
+        """Renew all leases in one statement; whoever lost one stops at once."""
+        while True:
+            runs = list(self._runs.values())
+            try:
+                renewal = await db(
+                    leases.leases_renew,
+                    claims=[run.claim for run in runs],
+                    worker=self.name,
+                    lease_s=self._lease_s,
+                )
+                await db(leases.worker_seen, name=self.name, slots=self._slots, running=len(runs))
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("leases not renewed: %s", _first(error))
+            else:
+                for run in runs:
+                    lost = run.claim.task_id in renewal.lost
+                    if lost and self._runs.get(run.claim.task_id) is run and run.task:
+                        run.task.cancel()
+            await asyncio.sleep(self._lease_s / 3)
+
+    async def _watch_cancels(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EACH_S)
+            runs = dict(self._runs)
+            if not runs:
+                continue
+            try:
+                asked = await db(
+                    leases.cancels_pending, claims=[run.claim for run in runs.values()]
+                )
+            except (OperationalError, InterfaceError):
+                continue
+            for task_id in asked:
+                runs[task_id].cancelled.set()
+
+    async def _let_go(self) -> None:
+        """Stop driving and give the claims back, so that nobody has to wait for a lease to end."""
+        runs = list(self._runs.values())
+        for run in runs:
+            if run.task:
+                run.task.cancel()
+        await asyncio.wait(
+            [asyncio.create_task(_settled(run.task)) for run in runs if run.task]
+            or [asyncio.create_task(asyncio.sleep(0))],
+            timeout=STOP_GRACE_S,
+        )
+        try:
+            await db(leases.claims_release, claims=[run.claim for run in runs], worker=self.name)
+            await db(leases.worker_stopped, name=self.name)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("claims not given back, their leases will end: %s", _first(error))
+
+
+async def patiently(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a service; while the database is away or a deadlock is resolved, try again."""
+    attempt = 0
+    while True:
+        try:
+            return await db(fn, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            pause_s = DB_PAUSE_S[min(attempt, len(DB_PAUSE_S) - 1)]
+            logger.warning(
+                "the database does not answer, again in %s s: %s", pause_s, _first(error)
+            )
+            attempt += 1
+            await asyncio.sleep(pause_s)
+
+
+async def _settled(task: "asyncio.Task[None]") -> None:
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

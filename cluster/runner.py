@@ -1,0 +1,235 @@
+"""The cycle's ports over the agent runtime and the knowledge search, for one claimed task."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid5
+
+from agents import wiring as agents
+from agents.core.events import ReasoningDelta, RunEvent, StepEnd, TextDelta, ToolCallEnd
+from agents.core.events import ToolCallStart
+from agents.core.types import Message, RunRequest, RunResult
+from cluster import live
+from cluster.core.checks import CheckResult, CitationFacts, check_run
+from cluster.core.ports import Purpose
+from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
+from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskView
+from cluster.selectors.population import domain_list, tools_offered
+from knowledge import wiring as knowledge
+from loomsite.access.bridge import db
+
+MODEL_TIMEOUT_S = 120.0
+TEXT_KEPT = 2_000
+
+
+@dataclass(slots=True)
+class Happenings:
+    """What a run said and no transaction has kept yet; the next fenced write takes them along."""
+
+    pending: list[tuple[str, Json]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeRunner:
+    """`AgentRunner` over the agent runtime."""
+
+    fence: Callable[[], None]
+    cancelled: asyncio.Event
+    happenings: Happenings
+
+    async def run(self, view: TaskView, step: RunAgent) -> RunOutcome:
+        deltas = live.DeltaWriter(view.task.id)
+        said = _Listener(happenings=self.happenings, deltas=deltas)
+        request = RunRequest(
+            run_id=run_id(view.task.id, view.cycle),
+            workspace_id=view.task.workspace_id,
+            agent_id=step.agent_id,
+            task_id=view.task.id,
+            root_task_id=view.task.root_id,
+            goal=step.goal,
+            context=step.context,
+            collections=view.task.collections,
+            metadata=view.task.metadata,
+            deadline_at=view.task.deadline_at,
+            budget_usd=view.task.budget_usd,
+        )
+        try:
+            result = await agents.run_agent(
+                request, fence=self.fence, on_event=said.hear, cancelled=self.cancelled
+            )
+        finally:
+            await deltas.close()
+        return run_outcome(request.run_id, result)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeMind:
+    """`Mind` over the agents' schema-constrained calls."""
+
+    fence: Callable[[], None]
+
+    async def ask(
+        self, view: TaskView, *, purpose: Purpose, system: str, user: str, schema: Json
+    ) -> ModelAnswer:
+        reply = await agents.complete_json(
+            workspace_id=view.task.workspace_id,
+            purpose=purpose,
+            messages=[Message(role="system", content=system), Message(role="user", content=user)],
+            schema=schema,
+            schema_name=purpose,
+            task_id=view.task.id,
+            root_task_id=view.task.root_id,
+            budget_usd=view.task.budget_usd,
+            timeout_s=MODEL_TIMEOUT_S,
+            fence=self.fence,
+        )
+        return ModelAnswer(
+            value=reply.value,
+            why=reply.why,
+            model=reply.model,
+            cost=Cost(
+                prompt_tokens=reply.usage.prompt_tokens,
+                completion_tokens=reply.usage.completion_tokens,
+                cost_usd=reply.usage.cost_usd,
+            ),
+        )
+
+
+class CheckingJudge:
+    """`Judge` over the pure checks; citations are looked up where they were made from."""
+
+    async def check(
+        self,
+        view: TaskView,
+        *,
+        checks: tuple[Mapping[str, Any], ...],
+        answer: str,
+        citations: tuple[CitedSpan, ...],
+    ) -> tuple[CheckResult, ...]:
+        if not checks:
+            return ()
+        return await db(_checked, view.task.workspace_id, checks, answer, citations)
+
+
+class DatabaseSurroundings:
+    """`Surroundings` over the workspace's domains and tools, compared by the embedding model."""
+
+    async def look(
+        self, view: TaskView, text: str
+    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+        return await db(_look, view.task.workspace_id, text)
+
+
+def run_id(task_id: str, cycle: int) -> str:
+    """Return the id of a cycle's run: the same after a takeover, another in another cycle."""
+    return str(uuid5(UUID(task_id), f"run/{cycle}"))
+
+
+def run_outcome(run: str, result: RunResult) -> RunOutcome:
+    """Return what a run's result means for the cycle."""
+    if result.stop == "suspended" and result.suspension is not None:
+        asked = result.suspension
+        return RunOutcome(
+            suspended=Suspended(
+                kind=asked.kind,
+                key=asked.key,
+                run_id=run,
+                question=asked.question,
+                options=asked.options,
+                detail=asked.detail,
+            )
+        )
+    if result.stop == "unavailable":
+        return RunOutcome(
+            unavailable=Unavailable(
+                reason=result.error_message or "no answer",
+                retry_after_s=result.retry_after_s or 1.0,
+            )
+        )
+    assert result.stop != "suspended"  # a suspended run says what it waits for
+    return RunOutcome(
+        executed=Executed(
+            stop=result.stop,
+            answer=result.text,
+            citations=tuple(
+                CitedSpan(
+                    document_id=c.document_id,
+                    chunk_id=c.chunk_id,
+                    start=c.start,
+                    end=c.end,
+                    quote=c.quote,
+                )
+                for c in result.citations
+            ),
+            run_id=run,
+            step_count=result.step_count,
+            error_code=result.error_code,
+            error_message=result.error_message,
+            cost=Cost(
+                prompt_tokens=result.usage.prompt_tokens,
+                completion_tokens=result.usage.completion_tokens,
+                cost_usd=result.usage.cost_usd,
+            ),
+        )
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Listener:
+    """Sorts a run's events: text goes out live, what happened is kept with the next write."""
+
+    happenings: Happenings
+    deltas: live.DeltaWriter
+    step: int = 0
+
+    async def hear(self, event: RunEvent) -> None:
+        match event:
+            case TextDelta():
+                self.deltas.add("text_delta", self.step, event.text)
+            case ReasoningDelta():
+                self.deltas.add("reasoning_delta", self.step, event.text)
+            case StepEnd():
+                self.step = event.step + 1
+                self._keep("step.ended", step=event.step, finish_reason=event.finish_reason)
+            case ToolCallStart():
+                self._keep("tool_call.started", call_id=event.call_id, tool=event.tool)
+            case ToolCallEnd():
+                self._keep(
+                    "tool_call.ended",
+                    call_id=event.call_id,
+                    tool=event.tool,
+                    arguments=event.arguments[:TEXT_KEPT],
+                    result=event.result[:TEXT_KEPT],
+                    ok=event.ok,
+                    latency_ms=event.latency_ms,
+                )
+            case _:
+                pass
+
+    def _keep(self, kind: str, **data: Any) -> None:  # noqa: ANN401 -- JSON values
+        self.happenings.pending.append((kind, data))
+
+
+def _checked(
+    workspace_id: str,
+    checks: tuple[Mapping[str, Any], ...],
+    answer: str,
+    citations: tuple[CitedSpan, ...],
+) -> tuple[CheckResult, ...]:
+    problems = knowledge.cites_check(workspace_id=workspace_id, citations=citations)
+    facts = CitationFacts(count=len(citations), problems=tuple(str(p) for p in problems))
+    return tuple(check_run(check, answer, citations=facts) for check in checks)
+
+
+def _look(workspace_id: str, text: str) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+    rows = domain_list(workspace_id=workspace_id)
+    texts = [text] + [row.description for row in rows]
+    vectors = knowledge.embed_texts(texts)
+    goal, centroids = vectors[0], vectors[1:]
+    similarities = {
+        row.slug: sum(a * b for a, b in zip(goal, centroid, strict=True))
+        for row, centroid in zip(rows, centroids, strict=True)
+    }
+    descriptions = {row.slug: row.description for row in rows}
+    return similarities, descriptions, tools_offered(workspace_id=workspace_id)
