@@ -10,6 +10,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from pgvector.django import HalfVectorField, SparseVectorField, VectorField
 
 from knowledge.core.analysis import TERM_SPACE
@@ -109,6 +110,7 @@ class DocumentSource(models.Model):
     )
     content = models.BinaryField()
     file_name = models.CharField(max_length=500)
+    submitted_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return self.file_name

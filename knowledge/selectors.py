@@ -2,10 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from knowledge.core.errors import CollectionMissing, DocumentMissing
+from django.db.models import (
+    Aggregate,
+    Count,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
+from django.db.models.functions import Coalesce
+
+from knowledge.core.errors import CollectionMissing, DocumentMissing, SearchInvalid
 from knowledge.models import Collection, Document
+from loomsite.access.core import cursors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +88,133 @@ def _uuids(values: Iterable[str]) -> list[UUID]:
         except ValueError:
             continue
     return found
+
+
+def collection_list(
+    *, workspace_id: UUID | str, cursor: str | None = None, limit: int = 20
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of the collections that hold documents, by slug, and the next cursor.
+
+    Raises:
+        CursorInvalid: From a cursor that was not handed out here.
+    """
+    rows = _collections(workspace_id)
+    if cursor is not None:
+        (after,) = cursors.read(cursor, length=1)
+        rows = rows.filter(slug__gt=after)
+    page = list(rows.order_by("slug")[: limit + 1])
+    following = cursors.write([page[limit - 1].slug]) if len(page) > limit else None
+    return [_collection_summary(row) for row in page[:limit]], following
+
+
+def collection_detail(*, workspace_id: UUID | str, slug: str) -> dict[str, Any]:
+    """Return a collection as doors show it.
+
+    Raises:
+        CollectionMissing: There is none of that name in this workspace.
+    """
+    row = _collections(workspace_id).filter(slug=slug).first()
+    if row is None:
+        raise CollectionMissing(f"There is no collection {slug!r} in this workspace.")
+    return _collection_summary(row)
+
+
+def document_list(
+    *,
+    workspace_id: UUID | str,
+    collection: str | None = None,
+    status: str | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of documents without their texts, newest first, and the next cursor.
+
+    Raises:
+        CursorInvalid: From a cursor that was not handed out here.
+        SearchInvalid: There is no such status.
+    """
+    rows = _documents(workspace_id)
+    if collection is not None:
+        rows = rows.filter(collection__slug=collection)
+    if status is not None:
+        if status not in Document.Status.values:
+            raise SearchInvalid(f"status is {status!r}: use {', '.join(Document.Status.values)}.")
+        rows = rows.filter(status=status)
+    if cursor is not None:
+        at, row_id = cursors.read_position(cursor)
+        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__gt=row_id))
+    page = list(rows.order_by("-created_at", "id")[: limit + 1])
+    last = page[limit - 1] if len(page) > limit else None
+    return (
+        [_document_summary(row) for row in page[:limit]],
+        cursors.write_position(last.created_at, last.id) if last else None,
+    )
+
+
+def document_detail(*, workspace_id: UUID | str, document_id: UUID | str) -> dict[str, Any]:
+    """Return a document with its text.
+
+    Raises:
+        DocumentMissing: There is none in this workspace.
+    """
+    rows = _documents(workspace_id).filter(id__in=_uuids([str(document_id)])).defer(None)
+    row = rows.first()
+    if row is None:
+        raise DocumentMissing(f"There is no document {str(document_id)[:100]!r} here.")
+    return {**_document_summary(row), "text": row.text}
+
+
+def _collections(workspace_id: UUID | str) -> QuerySet[Collection]:
+    documents = Document.objects.filter(collection=OuterRef("pk")).order_by()
+    return Collection.objects.filter(
+        workspace_id=workspace_id, kind=Collection.Kind.DOCUMENTS
+    ).annotate(
+        document_count=Coalesce(_total(documents, Count("pk")), 0),
+        chunk_count=Coalesce(_total(documents, Sum("chunk_count")), 0),
+    )
+
+
+def _total(rows: QuerySet[Document], aggregate: Aggregate) -> Subquery:
+    grouped = rows.values("collection").annotate(total=aggregate).values("total")
+    return Subquery(grouped, output_field=IntegerField())
+
+
+def _documents(workspace_id: UUID | str) -> QuerySet[Document]:
+    return (
+        Document.objects.filter(
+            workspace_id=workspace_id, collection__kind=Collection.Kind.DOCUMENTS
+        )
+        .select_related("collection")
+        .defer("text")
+    )
+
+
+def _collection_summary(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row with annotations
+    return {
+        "id": row.slug,
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "language": row.language,
+        "document_count": row.document_count,
+        "chunk_count": row.chunk_count,
+        "created_at": row.created_at,
+    }
+
+
+def _document_summary(row: Document) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "collection": row.collection.slug,
+        "external_id": row.external_id,
+        "title": row.title,
+        "status": row.status,
+        "error": {"code": row.error_code, "message": row.error} if row.error else None,
+        "source_type": row.source_type,
+        "chunk_count": row.chunk_count,
+        "metadata": row.metadata,
+        "tags": row.tags,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "ingested_at": row.ingested_at,
+    }

@@ -296,8 +296,8 @@ SET chunk_count = s.chunk_count + excluded.chunk_count,
     total_length = s.total_length + excluded.total_length
 """
 
-# The new average is noted before any vector is computed with it. An ingest that read the old one a
-# moment ago stores vectors that are off by the drift, which costs less quality than can be measured.
+# The new average is noted before any vector is computed with it. An ingest that read the old one
+# a moment ago stores vectors that are off by the drift, too little to be measured.
 _DRIFTED = """
 UPDATE knowledge_collectionstatistics
 SET weighted_for = total_length::float8 / chunk_count

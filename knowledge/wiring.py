@@ -8,6 +8,7 @@ from uuid import UUID
 from knowledge import conf, selectors
 from knowledge.core import filtering, retrieval
 from knowledge.core.citations import Citation, CitationProblem, check_citations
+from knowledge.core.errors import KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.types import DocumentInput, Fusion, GroupBy, Hit, SearchQuery
 from knowledge.embedders.minilm import MiniLmEmbedder
@@ -19,7 +20,10 @@ from knowledge.store import DatabaseIndex
 
 document_text = selectors.document_text
 document_delete = documents.document_delete
+document_retry = documents.document_retry
+documents_requeue = documents.documents_requeue
 collection_ensure = collections.collection_ensure
+collection_update = collections.collection_update
 collection_delete = collections.collection_delete
 
 
@@ -69,9 +73,8 @@ def search(
 ) -> list[Hit]:
     """Return cited passages of this workspace, best first.
 
-    Args:
-        collections: Slugs; None for all that hold documents.
-        filters: `tags metadata external_ids source_types created_after created_before`.
+    `collections` are slugs, None for all that hold documents. `filters` are by `tags metadata
+    external_ids source_types created_after created_before`.
 
     Raises:
         SearchInvalid: The query, a filter or an option cannot be understood.
@@ -113,8 +116,7 @@ def ingest(
 ) -> list[IngestResult]:
     """Ingest documents into a collection of this workspace and return what became of each.
 
-    Args:
-        on_result: Called for each document as soon as it is done.
+    `on_result` is called for each document as soon as it is done.
 
     Raises:
         CollectionMissing: There is none of that name here; see `collection_ensure`.
@@ -149,6 +151,11 @@ def document_submit(*, workspace_id: UUID | str, collection: str, document: Docu
 def document_ingest(document_id: str) -> str:
     """Ingest a document that was taken in, and return its status; for the job."""
     return documents.document_ingest(document_id=document_id, load=load, embedder=_plugged())
+
+
+def document_give_up(document_id: str, error: KnowledgeError) -> None:
+    """Note that a document's ingest has been tried often enough; for the job."""
+    documents.document_give_up(document_id=document_id, error=error)
 
 
 def cites_check(

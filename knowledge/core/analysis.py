@@ -1,4 +1,4 @@
-"""From text to the terms that BM25 counts: words, their stems, identifiers, pairs of CJK letters."""
+"""From text to the terms that BM25 counts: stems of words, identifiers, pairs of CJK letters."""
 
 import re
 import unicodedata
@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from threading import local
 
 import snowballstemmer
@@ -21,38 +22,38 @@ _CJK = (
     "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"
 )
-_RUN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+(?:['’.\-][^\W{_CJK}]+)*")
+_RUN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+(?:['\u2019.\-][^\W{_CJK}]+)*")
 _IS_CJK = re.compile(rf"[{_CJK}]")
-_SEPARATOR = re.compile(r"[_.\-'’]+")
+_SEPARATOR = re.compile(r"[_.\-'\u2019]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
 
 _STOP_WORDS = {
     "english": (
-        "a about above after again against all am an and any are as at be because been before being "
-        "below between both but by can could did do does doing don down during each few for from "
-        "further had has have having he her here hers herself him himself his how i if in into is it "
-        "its itself just ll me more most my myself no nor not now of off on once only or other our "
-        "ours ourselves out over own re s same she should so some such t than that the their theirs "
-        "them themselves then there these they this those through to too under until up ve very was "
-        "we were what when where which while who whom why will with would you your yours yourself "
-        "yourselves"
+        "a about above after again against all am an and any are as at be because been before "
+        "being below between both but by can could did do does doing don down during each few "
+        "for from further had has have having he her here hers herself him himself his how i if "
+        "in into is it its itself just ll me more most my myself no nor not now of off on once "
+        "only or other our ours ourselves out over own re s same she should so some such t than "
+        "that the their theirs them themselves then there these they this those through to too "
+        "under until up ve very was we were what when where which while who whom why will with "
+        "would you your yours yourself yourselves"
     ),
     "german": (
-        "aber alle als also am an auch auf aus bei bin bis bist da damit dann das dass dein dem den "
-        "der des dich die dies diese dir doch du durch ein eine einem einen einer eines er es euch "
-        "für hat hatte ich ihm ihn ihr im in ist ja kann mein mich mir mit nach nicht noch nun nur "
-        "ob oder sein sich sie sind so über um und uns unter vom von vor war was wer wie wir wird "
-        "zu zum zur"
+        "aber alle als also am an auch auf aus bei bin bis bist da damit dann das dass dein dem "
+        "den der des dich die dies diese dir doch du durch ein eine einem einen einer eines er "
+        "es euch für hat hatte ich ihm ihn ihr im in ist ja kann mein mich mir mit nach nicht "
+        "noch nun nur ob oder sein sich sie sind so über um und uns unter vom von vor war was "
+        "wer wie wir wird zu zum zur"
     ),
     "french": (
-        "à au aux avec ce ces cette d dans de des du elle en est et eux il ils j je l la le les leur "
-        "lui m ma mais me mes moi mon n ne nos notre nous on ont ou où par pas pour qu que qui s sa "
-        "se ses son sont sur t ta te tes toi ton tu un une vos votre vous y"
+        "à au aux avec ce ces cette d dans de des du elle en est et eux il ils j je l la le les "
+        "leur lui m ma mais me mes moi mon n ne nos notre nous on ont ou où par pas pour qu que "
+        "qui s sa se ses son sont sur t ta te tes toi ton tu un une vos votre vous y"
     ),
     "spanish": (
-        "a al como con cual de del donde e el ella ellas ellos en entre era es esa ese eso esta este "
-        "esto fue ha hay la las le les lo los me mi muy más ni no nos o para pero por que quien se "
-        "si sin sobre son su sus también te tu un una unos y ya yo"
+        "a al como con cual de del donde e el ella ellas ellos en entre era es esa ese eso esta "
+        "este esto fue ha hay la las le les lo los me mi muy más ni no nos o para pero por que "
+        "quien se si sin sobre son su sus también te tu un una unos y ya yo"
     ),
 }
 _STOPS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
@@ -122,14 +123,14 @@ def _parts(run: str) -> list[str]:
 
 
 def _mixed_case(word: str) -> bool:
-    return any(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False)) or (
+    return any(a.islower() and b.isupper() for a, b in pairwise(word)) or (
         # HTTPServer: two capitals, then a small letter
         re.search(r"[A-Z]{2}[a-z]{2}", word) is not None
     )
 
 
 def _is_identifier(run: str, parts: list[str]) -> bool:
-    if len(parts) < 2:
+    if len(parts) == 1:
         return False
     hyphenated_words = not any(c in "_." or c.isdigit() for c in run)
     return not hyphenated_words or any(_mixed_case(word) for word in _SEPARATOR.split(run))

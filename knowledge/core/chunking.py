@@ -12,7 +12,9 @@ OVERLAP = 200
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？．]+\s*|\n+")
+_SENTENCE_END = re.compile(
+    r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f\uff0e]+\s*|\n+"
+)
 _WIDE = re.compile(
     r"[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
@@ -31,10 +33,8 @@ def chunk(text: str, *, markdown: bool = True) -> list[ChunkSpan]:
     """Return the chunks of a text in order; none when it is blank.
 
     Cuts fall between sentences or lines. A section starts a new chunk unless what came before is
-    tiny; one that needs several chunks repeats its last sentences at each cut.
-
-    Args:
-        markdown: Whether `#` lines are headings.
+    tiny; one that needs several chunks repeats its last sentences at each cut. In Markdown,
+    `#` lines are headings.
     """
     spans: list[ChunkSpan] = []
     current: list[_Piece] = []
@@ -56,7 +56,7 @@ def chunk(text: str, *, markdown: bool = True) -> list[ChunkSpan]:
 
 
 def windows(text: str, *, sentences: int = 3, step: int = 2) -> list[tuple[int, int]]:
-    """Return the spans of each few sentences of a text, in order; the whole text when it is short."""
+    """Return the spans of each few sentences of a text in order; all of a short text."""
     ends = [*_sentence_spans(text, 0, len(text))]
     if len(ends) <= sentences:
         return [(0, len(text))]

@@ -30,8 +30,7 @@ def check_citations(
 ) -> list[CitationProblem]:
     """Return the problems of these citations, in order.
 
-    Args:
-        texts: Stored texts by document id, of documents the asker may see.
+    `texts` are stored texts by document id, of the documents that the asker may see.
     """
     problems: list[CitationProblem] = []
     for position, citation in enumerate(citations):

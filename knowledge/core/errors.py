@@ -18,10 +18,14 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class KnowledgeError(Exception):
-    """Base of every error here; `code` is stable, `retryable` says if waiting helps."""
+    """Base of every error here.
+
+    `code` is stable, `status` the HTTP status that fits, `retryable` says if waiting helps.
+    """
 
     message: str = ""
     code: str = field(default="knowledge.error", kw_only=True)
+    status: int = field(default=400, kw_only=True)
     retryable: bool = field(default=False, kw_only=True)
 
     def __str__(self) -> str:
@@ -41,11 +45,13 @@ class DocumentEmpty(DocumentRejected):
 @dataclass(eq=False)
 class DocumentTooLarge(DocumentRejected):
     code: str = field(default="knowledge.document_too_large", kw_only=True)
+    status: int = field(default=413, kw_only=True)
 
 
 @dataclass(eq=False)
 class FormatUnsupported(DocumentRejected):
     code: str = field(default="knowledge.format_unsupported", kw_only=True)
+    status: int = field(default=415, kw_only=True)
 
 
 @dataclass(eq=False)
@@ -56,11 +62,13 @@ class DocumentUnreadable(DocumentRejected):
 @dataclass(eq=False)
 class CollectionMissing(KnowledgeError):
     code: str = field(default="knowledge.collection_missing", kw_only=True)
+    status: int = field(default=404, kw_only=True)
 
 
 @dataclass(eq=False)
 class DocumentMissing(KnowledgeError):
     code: str = field(default="knowledge.document_missing", kw_only=True)
+    status: int = field(default=404, kw_only=True)
 
 
 @dataclass(eq=False)
@@ -76,4 +84,5 @@ class SearchInvalid(KnowledgeError):
 @dataclass(eq=False)
 class EmbeddingUnavailable(KnowledgeError):
     code: str = field(default="knowledge.embedding_unavailable", kw_only=True)
+    status: int = field(default=503, kw_only=True)
     retryable: bool = field(default=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from knowledge.core.analysis import term_counts
 from knowledge.core.chunking import chunk
-from knowledge.core.errors import DocumentEmpty, DocumentTooLarge
+from knowledge.core.errors import DocumentEmpty, DocumentRejected, DocumentTooLarge
 from knowledge.core.types import LoadedText, TermCounts
 
 MAX_TEXT_CHARS = 20_000_000
+MAX_EXTERNAL_ID = 500
 _VERSION = "1"  # part of every digest: changing how text is cut or counted re-indexes on re-ingest
 _MARKDOWN = frozenset({"markdown", "html", "docx", "pptx", "xlsx"})
 
@@ -42,13 +43,26 @@ class PreparedDocument:
     chunks: tuple[PreparedChunk, ...]
 
 
+def check_external_id(external_id: str) -> str:
+    """Return the name of a document when it can be one.
+
+    Raises:
+        DocumentRejected: It is blank, too long, or holds a null byte.
+    """
+    if not external_id.strip() or len(external_id) > MAX_EXTERNAL_ID or "\x00" in external_id:
+        raise DocumentRejected(
+            f"external_id must have 1 to {MAX_EXTERNAL_ID} characters, and no null byte."
+        )
+    return external_id
+
+
 def clean(text: str) -> str:
     """Return a text that Postgres can store: no null bytes, no lone surrogates, LF line ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def clean_values(value: Any) -> Any:
+def clean_values(value: Any) -> Any:  # noqa: ANN401 -- whatever JSON holds
     """Return a JSON value whose texts, keys too, are clean."""
     if isinstance(value, str):
         return clean(value)

@@ -76,9 +76,8 @@ def fuse_convex(
 ) -> list[Scored]:
     """Return one list by the weighted sum of both lists' scores, each scaled to [0, 1].
 
-    Args:
-        depth: How long the lists were asked to be: a lexical list that is shorter holds every chunk
-            that matches, and what is not in it has a score of 0.
+    `depth` is how long the lists were asked to be: a lexical list that is shorter holds every chunk
+    that matches, and what is not in it has a score of 0.
     """
     floor = 0.0 if len(lexical) < depth else None
     totals: dict[int, float] = {}

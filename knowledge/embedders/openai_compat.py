@@ -11,6 +11,7 @@ from knowledge.core.errors import EmbeddingUnavailable
 _BATCH = 64
 _MAX_CHARS = 24_000  # about 8,000 tokens, what the common models take
 _TIMEOUT_S = 60.0
+_BUSY = frozenset({408, 409, 429, *range(500, 600)})
 
 
 class OpenAiEmbedder:
@@ -60,7 +61,7 @@ class OpenAiEmbedder:
             raise EmbeddingUnavailable(
                 f"The embedding endpoint answered {error.status_code} for model {self._model!r}: "
                 f"{error.message[:300]}",
-                retryable=error.status_code >= 500 or error.status_code == 429,
+                retryable=error.status_code in _BUSY,
             ) from error
         except openai.OpenAIError as error:
             raise EmbeddingUnavailable(

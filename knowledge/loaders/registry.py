@@ -16,8 +16,8 @@ _TEXT_FORMATS: dict[str, SourceType] = {
     **dict.fromkeys(
         (
             "py", "pyi", "js", "jsx", "mjs", "ts", "tsx", "java", "kt", "go", "rs", "c", "h", "cc",
-            "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "bash", "zsh", "ps1", "sql", "r",
-            "jl", "lua", "pl", "ex", "exs", "erl", "hs", "clj", "dart", "vue", "svelte", "css",
+            "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "bash", "zsh", "ps1", "sql",
+            "r", "jl", "lua", "pl", "ex", "exs", "erl", "hs", "clj", "dart", "vue", "svelte", "css",
             "scss", "toml", "yaml", "yml", "ini", "cfg", "conf", "env", "proto", "graphql", "tf",
             "gradle", "cmake", "dockerfile", "makefile",
         ),

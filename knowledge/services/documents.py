@@ -1,7 +1,6 @@
 """Take documents in at a door, ingest them in a job, delete them."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from celery import current_app
@@ -10,9 +9,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from knowledge import store
-from knowledge.core.errors import DocumentMissing, DocumentRejected, EmbeddingUnavailable
+from knowledge.core.errors import (
+    DocumentMissing,
+    DocumentRejected,
+    EmbeddingUnavailable,
+    KnowledgeError,
+)
 from knowledge.core.ports import Embedder
-from knowledge.core.preparing import clean, clean_values
+from knowledge.core.preparing import check_external_id, clean, clean_values
 from knowledge.core.types import DocumentInput
 from knowledge.models import Document, DocumentSource
 from knowledge.selectors import CollectionRef
@@ -32,9 +36,7 @@ def document_submit(
     Raises:
         DocumentRejected: It has no usable external id.
     """
-    external_id = document.external_id.strip()
-    if not external_id or len(external_id) > 500 or "\x00" in external_id:
-        raise DocumentRejected("external_id must have 1 to 500 characters, and no null byte.")
+    external_id = check_external_id(document.external_id)
     content = document.content
     if document.text is not None:
         content = document.text.encode("utf-8", "replace")
@@ -60,7 +62,12 @@ def document_submit(
         )
         file_name = TEXT_FILE if document.text is not None else clean(document.file_name)[-500:]
         DocumentSource.objects.update_or_create(
-            document=row, defaults={"content": content or b"", "file_name": file_name}
+            document=row,
+            defaults={
+                "content": content or b"",
+                "file_name": file_name,
+                "submitted_at": timezone.now(),
+            },
         )
         _queue(row.id)
     return str(row.id)
@@ -129,8 +136,21 @@ def document_ingest(*, document_id: UUID | str, load: Load, embedder: Embedder |
         )
         raise
     if result.status != "failed":
-        DocumentSource.objects.filter(document_id=row.pk).delete()
+        # Not a newer source that came meanwhile: its own job is on its way.
+        DocumentSource.objects.filter(
+            document_id=row.pk, submitted_at=row.source.submitted_at
+        ).delete()
     return result.status
+
+
+def document_give_up(*, document_id: UUID | str, error: KnowledgeError) -> None:
+    """Note that a document's ingest has been tried often enough."""
+    Document.objects.filter(pk=document_id).update(
+        status=Document.Status.FAILED,
+        error=str(error),
+        error_code=error.code,
+        updated_at=timezone.now(),
+    )
 
 
 def documents_requeue(*, older_than_s: float, limit: int = 500) -> int:
@@ -177,7 +197,7 @@ def _locked(workspace_id: UUID | str, document_id: UUID | str) -> Document:
     return row
 
 
-def _is_uuid(value: Any) -> bool:
+def _is_uuid(value: object) -> bool:
     try:
         UUID(str(value))
     except ValueError:

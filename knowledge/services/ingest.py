@@ -14,8 +14,10 @@ from knowledge import store
 from knowledge.core.errors import DocumentRejected, KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import (
+    MAX_EXTERNAL_ID,
     PreparedChunk,
     PreparedDocument,
+    check_external_id,
     clean,
     clean_values,
     cut,
@@ -127,8 +129,7 @@ def _prepare(
     item: DocumentInput, *, load: Load, language: str, model: str, stored: dict[str, str]
 ) -> PreparedDocument:
     """Read and cut a document; one whose digest is stored comes back without chunks."""
-    if not item.external_id.strip() or len(item.external_id) > 500 or "\x00" in item.external_id:
-        raise DocumentRejected("external_id must have 1 to 500 characters.")
+    check_external_id(item.external_id)
     loaded = load(item)
     loaded = LoadedText(
         text=clean(loaded.text), title=clean(loaded.title), source_type=loaded.source_type
@@ -298,8 +299,8 @@ def _fail(
     workspace_id: UUID | str,
     collection: CollectionRef,
 ) -> IngestResult:
-    """Note why a document was not ingested; what was stored of an earlier version stays findable."""
-    external_id = clean(item.external_id)[:500].strip()
+    """Note why a document was not ingested; an earlier version of it is still found."""
+    external_id = clean(item.external_id)[:MAX_EXTERNAL_ID].strip()
     document_id: str | None = None
     if external_id:
         row, _ = Document.objects.update_or_create(
