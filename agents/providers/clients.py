@@ -1,7 +1,7 @@
 """Model clients: one per endpoint and event loop, reused by all providers and closed explicitly."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,13 @@ class Clients:
 
     A client is held until its last user lets go: one that is collected unclosed in a living event
     loop makes later requests of others hang.
+
+    Args:
+        build: Makes the client of an endpoint; left out, one that goes wherever its address leads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, build: "Callable[[ClientKey], AsyncOpenAI] | None" = None) -> None:
+        self._build = build or _build
         self._shared: dict[tuple[asyncio.AbstractEventLoop, ClientKey], _Shared] = {}
 
     def get(self, key: ClientKey, user: int) -> "AsyncOpenAI":
@@ -46,7 +50,7 @@ class Clients:
         place = (asyncio.get_running_loop(), key)
         shared = self._shared.get(place)
         if shared is None:
-            shared = self._shared[place] = _Shared(_build(key))
+            shared = self._shared[place] = _Shared(self._build(key))
         shared.users.add(user)
         return shared.client
 
