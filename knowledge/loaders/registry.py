@@ -1,13 +1,18 @@
 """Which loader reads which file, by its extension."""
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePath
 
 from knowledge.core.errors import DocumentEmpty, DocumentTooLarge, FormatUnsupported
 from knowledge.core.types import DocumentInput, LoadedText, SourceType
+from knowledge.loaders import csv_table, json_values
+from knowledge.loaders.converting import convert
 from knowledge.loaders.text import decode
 
 MAX_BYTES = 64 * 1024 * 1024
+_FIRST_HEADING = re.compile(r"^# +(.+?)[ #]*$", re.MULTILINE)
 _MARKDOWN_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 _TEXT_FORMATS: dict[str, SourceType] = {
@@ -25,7 +30,24 @@ _TEXT_FORMATS: dict[str, SourceType] = {
     ),
 }  # fmt: skip
 
-EXTENSIONS = frozenset(_TEXT_FORMATS)
+_CONVERTED: dict[str, SourceType] = {
+    "html": "html",
+    "htm": "html",
+    "xhtml": "html",
+    "pdf": "pdf",
+    "docx": "docx",
+    "pptx": "pptx",
+    "xlsx": "xlsx",
+}
+_PARSED: dict[str, Callable[[bytes], LoadedText]] = {
+    "csv": csv_table.read,
+    "tsv": csv_table.read,
+    "json": json_values.read,
+    "jsonl": json_values.read_lines,
+    "ndjson": json_values.read_lines,
+}
+
+EXTENSIONS = frozenset({*_TEXT_FORMATS, *_CONVERTED, *_PARSED})
 
 
 def load(document: DocumentInput) -> LoadedText:
@@ -47,10 +69,23 @@ def load(document: DocumentInput) -> LoadedText:
     name = PurePath(document.file_name.replace("\\", "/"))
     extension = (name.suffix or name.name).lstrip(".").lower()
     if extension in _TEXT_FORMATS:
-        return LoadedText(
-            text=decode(content), title=name.stem, source_type=_TEXT_FORMATS[extension]
+        return _titled(
+            LoadedText(text=decode(content), source_type=_TEXT_FORMATS[extension]), name.stem
         )
+    if extension in _PARSED:
+        return _titled(_PARSED[extension](content), name.stem)
+    if extension in _CONVERTED:
+        return _titled(convert(_CONVERTED[extension], content), name.stem)
     raise FormatUnsupported(
         f"Files of type {extension[:20]!r} are not read here: use one of "
         f"{', '.join(sorted(EXTENSIONS))}."
     )
+
+
+def _titled(loaded: LoadedText, stem: str) -> LoadedText:
+    """Return the text with a title: its own, else its first heading, else the file's name."""
+    title = loaded.title.strip()
+    if not title and loaded.source_type not in ("text", "code", "csv", "json"):
+        heading = _FIRST_HEADING.search(loaded.text[:2_000])
+        title = heading.group(1) if heading else ""
+    return replace(loaded, title=title or stem)
