@@ -143,10 +143,11 @@ class RunRequest:
         context: Text put before the goal: hand-off of the parent, results of the parts this one
             depends on, comments on a rejected answer.
         citations: Of the text in `context`; those whose quote the answer repeats become its own.
+        user_id: On whose account the task runs, for budgets per user; empty for nobody's.
         session_id: The conversation whose memory the run continues; empty for none.
         metadata: Arbitrary values, as attributes of `ToolContext`.
         deadline_at: The run ends by then with `timed_out`; None leaves the agent's own limit.
-        budget_usd: What the task's whole tree may still cost; None for no limit.
+        budget_usd: What the task's whole tree may cost in all; None for no limit.
     """
 
     run_id: str
@@ -157,6 +158,7 @@ class RunRequest:
     goal: str
     context: str = ""
     citations: tuple[Citation, ...] = ()
+    user_id: str = ""
     session_id: str = ""
     collections: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])

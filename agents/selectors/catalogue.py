@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from agents.core.errors import NotFound
+from agents.core.errors import EndpointUnusable, NotFound
 from agents.models import (
     Agent,
     AgentVersion,
@@ -189,6 +189,9 @@ def endpoint_chain(*, workspace_id: str, endpoint_id: str | None) -> list[Endpoi
 
     Without an id, or when that endpoint is gone, it begins with the workspace's default. Empty: the
     environment decides.
+
+    Raises:
+        EndpointUnusable: All that could be called are switched off.
     """
     rows = {str(row.pk): row for row in Endpoint.objects.filter(workspace_id=workspace_id)}
     default = next((row for row in rows.values() if row.is_default), None)
@@ -197,7 +200,10 @@ def endpoint_chain(*, workspace_id: str, endpoint_id: str | None) -> list[Endpoi
     while first is not None and first not in chain:
         chain.append(first)
         first = rows.get(str(getattr(first, "fallback_id")))  # noqa: B009 -- Django makes it, no stub knows it
-    return [row for row in chain if row.enabled]
+    usable = [row for row in chain if row.enabled]
+    if chain and not usable:
+        raise EndpointUnusable(f"The endpoint {chain[0].slug!r} is switched off.")
+    return usable
 
 
 def tool_list(

@@ -1,0 +1,242 @@
+"""Which model serves a call: an endpoint row, the environment's, a local one, or the reader."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from agents.assembly import discovery, reach
+from agents.assembly.secrets import SecretBox
+from agents.core.ports import Breaker, ModelProvider
+from agents.core.types import ModelProfile
+from agents.models import Endpoint
+from agents.providers.clients import Clients
+from agents.providers.openai_compat import OpenAIProvider
+from agents.providers.profiles import profile_for
+from agents.providers.world import system_world
+
+Kind = Literal["endpoint", "ollama", "extractive"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+_REMEMBERED_S = 60.0  # what an endpoint listed, and whether Ollama answered
+_PROVIDERS_AT_MOST = 256
+_CHOOSE = "Set LOOM_MODEL to the one to use."
+_CHOOSE_ROW = "Set the endpoint's model to the one to use."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What the environment says of models; an endpoint named there counts as listed."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    model: str
+    judge_model: str
+    listed: tuple[str, ...]
+
+    @property
+    def has_endpoint(self) -> bool:
+        return bool(self.base_url or self.api_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a call goes."""
+
+    kind: Kind
+    slug: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    model: str = ""
+    profile: ModelProfile | None = None
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A provider, and what to call it in usage and descriptions."""
+
+    provider: ModelProvider
+    target: Target
+
+    @property
+    def priced(self) -> bool:
+        """Whether the cost of its calls is known: local models cost nothing per token."""
+        profile = self.provider.profile
+        local = self.target.kind != "endpoint" or profile.usd_per_million_prompt is not None
+        return local or profile.usd_per_million_completion is not None
+
+
+class ModelSource:
+    """Finds targets and keeps one provider for each.
+
+    Args:
+        environment: What the environment says.
+        box: Opens the secrets of endpoint rows.
+        breaker: Shared by all providers.
+        reader: Makes the provider of last resort, which needs no model.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Environment,
+        box: SecretBox,
+        breaker: Breaker,
+        reader: Callable[[], ModelProvider],
+    ) -> None:
+        self._environment = environment
+        self._box = box
+        self._breaker = breaker
+        self._make_reader = reader
+        self._monotonic = system_world().monotonic
+        self._known: dict[tuple[str, str], tuple[float, list[str] | None]] = {}
+        self._providers: dict[Any, ModelProvider] = {}
+        listed = environment.listed
+        self._guarded = Clients(partial(reach.guarded_client, listed=listed))
+        self._open = Clients()
+
+    def targets(self, rows: Sequence[Endpoint], *, model: str = "") -> list[Target]:
+        """Return where a call may go, in order; blocks while endpoints are asked what they have.
+
+        Args:
+            rows: The endpoints to call, in order; empty lets the environment decide.
+            model: Instead of the first endpoint's own.
+
+        Raises:
+            EndpointUnusable: No model is chosen, an address is not allowed, a secret unreadable.
+            ModelUnavailable: The endpoint that has to be asked for its models does not answer.
+            ModelRefused: It will not say.
+        """
+        if rows and not rows[0].read_only:
+            first = self._of_row(rows[0], model=model)
+            spares = [row for row in rows[1:] if not row.read_only]
+            return [first, *(self._of_row(row, model="") for row in spares)]
+        return [self._of_environment(model)]
+
+    def serve(self, target: Target) -> Served:
+        """Return the provider of a target, the same one each time."""
+        digest = hashlib.sha256(target.api_key.encode()).digest()
+        key = (target.kind, target.base_url, digest, target.model, target.profile)
+        provider = self._providers.get(key)
+        if provider is None:
+            if len(self._providers) >= _PROVIDERS_AT_MOST:
+                self._providers.clear()  # clients stay open until `close`: they belong to the pools
+            provider = self._providers[key] = self._build(target)
+        return Served(provider=provider, target=target)
+
+    async def close(self) -> None:
+        """Close the running loop's clients."""
+        for provider in list(self._providers.values()):
+            await provider.close()
+
+    def _build(self, target: Target) -> ModelProvider:
+        if target.kind == "extractive":
+            return self._make_reader()
+        return OpenAIProvider(
+            target.model,
+            base_url=target.base_url,
+            api_key=target.api_key or None,
+            profile=target.profile,
+            breaker=self._breaker,
+            clients=self._guarded if target.guarded else self._open,
+        )
+
+    def _of_row(self, row: Endpoint, *, model: str) -> Target:
+        reach.check_reach(row.base_url, listed=self._environment.listed)
+        api_key = self._box.open(row.secret)
+        chosen = model or row.model
+        if not chosen:
+            models = self._models(row.base_url, api_key)
+            chosen = discovery.only_model(row.base_url, models, how=_CHOOSE_ROW)
+        return Target(
+            kind="endpoint",
+            slug=row.slug,
+            base_url=row.base_url,
+            api_key=api_key,
+            model=chosen,
+            profile=_profile(row, chosen),
+            guarded=True,
+        )
+
+    def _of_environment(self, model: str) -> Target:
+        here = self._environment
+        if here.has_endpoint:
+            base_url = here.base_url or OPENAI_URL
+            chosen = model or here.model
+            if not chosen:
+                models = self._models(base_url, here.api_key)
+                chosen = discovery.only_model(base_url, models, how=_CHOOSE)
+            return Target(
+                kind="endpoint",
+                slug="environment",
+                base_url=base_url,
+                api_key=here.api_key,
+                model=chosen,
+            )
+        models = self._ollama()
+        if not models:
+            return Target(kind="extractive", slug="extractive", model="extractive-reader")
+        wanted = model or here.model
+        chosen = wanted or discovery.only_model(discovery.OLLAMA_URL, models, how=_CHOOSE)
+        return Target(kind="ollama", slug="ollama", base_url=discovery.OLLAMA_URL, model=chosen)
+
+    def _models(self, base_url: str, api_key: str) -> list[str]:
+        key = (base_url, hashlib.sha256(api_key.encode()).hexdigest())
+        known = self._remembered(key)
+        if known is None:
+            known = discovery.models_of(base_url, api_key=api_key)
+            self._known[key] = (self._monotonic() + _REMEMBERED_S, known)
+        return known
+
+    def _ollama(self) -> list[str] | None:
+        key = (discovery.OLLAMA_URL, "")
+        if key in self._known and self._known[key][0] > self._monotonic():
+            return self._known[key][1]
+        models = discovery.ollama_models()
+        self._known[key] = (self._monotonic() + _REMEMBERED_S, models)
+        return models
+
+    def _remembered(self, key: tuple[str, str]) -> list[str] | None:
+        until, models = self._known.get(key, (0.0, None))
+        return models if until > self._monotonic() else None
+
+
+def described(target: Target) -> str:
+    """Return one honest line: which model it is, and what that means for answers."""
+    match target.kind:
+        case "endpoint":
+            return f"The model {target.model} at {target.base_url} answers ({target.slug})."
+        case "ollama":
+            return f"The model {target.model} of the Ollama on this machine answers."
+        case "extractive":
+            return (
+                "No model is configured and no Ollama answers: the extractive reader quotes the "
+                "best sentences of your documents word for word, with citations; it is no language "
+                "model and writes, plans and judges nothing. Set OPENAI_API_KEY or OPENAI_BASE_URL "
+                "for a model."
+            )
+
+
+async def targets(
+    source: ModelSource, rows: Sequence[Endpoint], *, model: str = ""
+) -> list[Target]:
+    """Return `source.targets` without holding up the event loop."""
+    return await asyncio.to_thread(source.targets, rows, model=model)
+
+
+def _profile(row: Endpoint, model: str) -> ModelProfile:
+    """Return what is known of a model, corrected by what the operator says of it."""
+    known = profile_for(model, row.base_url)
+    overrides: dict[str, Any] = {
+        name: value
+        for name, value in row.profile.items()
+        if name in ModelProfile.__dataclass_fields__
+    }
+    if row.usd_per_million_prompt is not None:
+        overrides["usd_per_million_prompt"] = row.usd_per_million_prompt
+    if row.usd_per_million_completion is not None:
+        overrides["usd_per_million_completion"] = row.usd_per_million_completion
+    return replace(known, **overrides)
