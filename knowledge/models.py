@@ -51,6 +51,10 @@ class Collection(models.Model):
 class Document(models.Model):
     """A text and where it came from. `text` is what its chunks' offsets point into."""
 
+    workspace_id: uuid.UUID
+    collection_id: int
+    source: "DocumentSource"
+
     class Status(models.TextChoices):
         PENDING = "pending", "Pending"
         INGESTING = "ingesting", "Ingesting"
@@ -119,6 +123,8 @@ class DocumentSource(models.Model):
 class Chunk(models.Model):
     """A piece of a document: `document.text[start:end] == text`."""
 
+    document_id: uuid.UUID
+
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
     ordinal = models.IntegerField()
     start = models.IntegerField()
@@ -146,6 +152,8 @@ class Chunk(models.Model):
 
 class ChunkTerms(models.Model):
     """A chunk's terms and counts, and its sparse vector: saturated counts without idf."""
+
+    chunk_id: int
 
     chunk = models.OneToOneField(
         Chunk, on_delete=models.CASCADE, primary_key=True, related_name="terms"
@@ -241,6 +249,8 @@ class EmbeddingModel(models.Model):
 
 class ChunkVector(models.Model):
     """A chunk's vector by one model. `indexed` rows are in their collection's HNSW index."""
+
+    chunk_id: int
 
     pk = models.CompositePrimaryKey("collection_id", "model_id", "chunk")
     collection_id = models.IntegerField()

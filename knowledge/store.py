@@ -1,12 +1,14 @@
 """The index in Postgres: BM25 by postings and sparse vectors, dense vectors, exact statistics."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from psycopg import Copy
 
 from knowledge.core.analysis import TERM_SPACE
 from knowledge.core.ranking import K1, B, chunk_weights, selective_terms
@@ -207,13 +209,9 @@ def terms_write(rows: Iterable[ChunkRow], *, collection_id: int) -> None:
     average = _weighted_for(collection_id) or max(
         sum(row.terms.length for row in rows) / len(rows), 1.0
     )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY knowledge_chunkterms (chunk_id, collection_id, length, terms, counts, weights) "
-            "FROM STDIN"
-        ) as copy,
-    ):
+    with _copying(
+        "knowledge_chunkterms (chunk_id, collection_id, length, terms, counts, weights)"
+    ) as copy:
         for row in rows:
             counts = row.terms.counts
             copy.write_row(
@@ -232,13 +230,9 @@ def vectors_write(
     vectors: Iterable[tuple[int, Sequence[float]]], *, collection_id: int, model_id: int
 ) -> None:
     """Store the vectors of chunks. Runs inside the caller's transaction."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY knowledge_chunkvector (collection_id, model_id, chunk_id, vector, indexed) "
-            "FROM STDIN"
-        ) as copy,
-    ):
+    with _copying(
+        "knowledge_chunkvector (collection_id, model_id, chunk_id, vector, indexed)"
+    ) as copy:
         for chunk_id, vector in vectors:
             copy.write_row((collection_id, model_id, chunk_id, _dense(vector), False))
 
@@ -250,7 +244,7 @@ def statistics_fold(collection_id: int) -> bool:
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_FOLD_LOCK, collection_id])
-        if not cursor.fetchone()[0]:
+        if cursor.fetchone() == (False,):
             return False
         cursor.execute(_FOLD, {"collection": collection_id})
         cursor.execute(
@@ -372,6 +366,14 @@ def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall()
+
+
+@contextmanager
+def _copying(target: str) -> Generator[Copy]:
+    with connection.cursor() as cursor:
+        psycopg_cursor: Any = cursor  # the stubs know Django's own methods only
+        with psycopg_cursor.copy(f"COPY {target} FROM STDIN") as copy:
+            yield copy
 
 
 def _sparse(weights: Mapping[int, float]) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from threading import local
+from typing import Any, cast
 
-import snowballstemmer
+import snowballstemmer  # pyright: ignore[reportMissingTypeStubs] -- it has none
 
 from knowledge.core.types import TermCounts
 
-LANGUAGES = tuple(sorted(snowballstemmer.algorithms()))
+LANGUAGES: tuple[str, ...] = tuple(sorted(cast("Any", snowballstemmer).algorithms()))
 TERM_SPACE = 1_000_000_000  # the number of dimensions a sparsevec may have
 MAX_TERMS_PER_CHUNK = 8_000  # a sparsevec holds 16,000
 _MAX_WORD = 64  # longer runs are data, not words; their first letters are enough to find them
@@ -140,9 +141,13 @@ def _is_identifier(run: str, parts: list[str]) -> bool:
 def _stem(word: str, language: str) -> str:
     stemmers = _threads.__dict__
     if language not in stemmers:
-        stemmers[language] = snowballstemmer.stemmer(language)
+        stemmers[language] = _stemmer(language)
     stem: str = stemmers[language].stemWord(word)
     if stem.isascii():
         return stem
     decomposed = unicodedata.normalize("NFKD", stem)
     return "".join(c for c in decomposed if not unicodedata.combining(c)) or stem
+
+
+def _stemmer(language: str) -> Any:  # noqa: ANN401 -- a class of a library without types
+    return cast("Any", snowballstemmer).stemmer(language)

@@ -38,7 +38,7 @@ def _words(name: str, value: object) -> tuple[str, ...]:
         return (value,)
     if not isinstance(value, list | tuple):
         raise SearchInvalid(f"The filter {name!r} must be a list of texts.")
-    items = cast("list[object]", list(value))
+    items = list(cast("list[object]", value))
     if len(items) > _MAX_ITEMS or not all(isinstance(item, str) for item in items):
         raise SearchInvalid(f"The filter {name!r} must be a list of at most {_MAX_ITEMS} texts.")
     words = cast("list[str]", items)

@@ -35,7 +35,7 @@ class DocumentInput:
     text: str | None = None
     content: bytes | None = None
     file_name: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tags: Sequence[str] = ()
 
 
@@ -129,7 +129,7 @@ class Filters:
     """
 
     tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     external_ids: tuple[str, ...] = ()
     source_types: tuple[str, ...] = ()
     created_after: datetime | None = None

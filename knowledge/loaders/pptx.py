@@ -8,7 +8,6 @@ from markitdown.converters import PptxConverter
 
 from knowledge.core.types import LoadedText
 
-
 _SLIDE_MARK = re.compile(r"<!-- Slide number: \d+ -->\n?")
 
 

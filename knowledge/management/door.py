@@ -17,7 +17,7 @@ _BAD_REQUEST = 400
 class KnowledgeCommand(BaseCommand):
     """A command that translates: arguments in, one call, progress to stderr, result to stdout."""
 
-    requires_system_checks = []
+    requires_system_checks: list[str] = []  # pyright: ignore[reportIncompatibleVariableOverride] -- the stubs know "__all__" only
 
     def emit(self, value: Mapping[str, Any]) -> None:
         """Print one JSON object, the result of a `--json` command."""
