@@ -66,7 +66,7 @@ def database(url: str) -> dict[str, Any]:
             " postgresql://user:password@host:port/name."
         )
     # One pool per process, as large as the bridge has threads and a few more for jobs.
-    pool = {"min_size": 0, "max_size": 20, "timeout": 30}
+    pool = {"min_size": 0, "max_size": 20, "timeout": 10}
     options = {"connect_timeout": 10, "pool": pool, **parsed.get("OPTIONS", {})}
     return {**parsed, "OPTIONS": options, "CONN_MAX_AGE": 0}
 

@@ -78,8 +78,7 @@ def start(home: Home, *, port: int | None = None, throwaway: bool = False) -> Po
     """
     data = data_folder(home)
     password = home.secret("postgres")
-    if running := find(home):
-        _await_ready(running, home)
+    if (running := find(home)) and _await_adopted(running, home):
         return running
     account = process.server_account(data)
     programs = postgres_programs(home, account)
@@ -229,6 +228,16 @@ def _launch(
     except OSError as error:
         raise unusable(home.root, error) from None
     return process.adopted(server)
+
+
+def _await_adopted(server: Postgres, home: Home) -> bool:
+    """Wait until a server that was found answers; False when it was dying and now is gone."""
+    try:
+        return _await_ready(server, home)
+    except ServiceFailed:
+        if process.is_alive(server.process):
+            raise
+        return False
 
 
 def _await_ready(server: Postgres, home: Home, *, retry_taken_port: bool = False) -> bool:

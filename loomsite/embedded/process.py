@@ -88,6 +88,10 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def identify(pid: int) -> ProcessId | None:
     """Return the identity of a live process; None when there is none, or only its zombie."""
+    for child in _detached:
+        if child.pid == pid and child.poll() is not None:  # reaped here, nobody else waits for it
+            _detached.remove(child)
+            return None
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -127,9 +131,6 @@ def works_in(process: ProcessId, folder: Path, *, program: str) -> bool:
 
 
 def is_alive(process: ProcessId) -> bool:
-    for child in _detached:
-        if child.pid == process.pid:
-            child.poll()  # a child of ours that ended is reaped here
     found = identify(process.pid)
     return found is not None and abs(found.started_at_s - process.started_at_s) <= _CLOCK_SLACK_S
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from loomsite.embedded import process
 from loomsite.embedded.errors import ServiceFailed
@@ -59,8 +61,7 @@ def start(home: Home, *, port: int | None = None, throwaway: bool = False) -> Va
 
     Args and errors are those of `postgres.start`.
     """
-    if running := find(home):
-        _await_ready(running, home)
+    if (running := find(home)) and _await_adopted(running, home):
         return running
     password = home.secret("valkey")
     for attempt in range(_PORT_ATTEMPTS):
@@ -139,6 +140,16 @@ def _launch(home: Home, *, port: int, password: str, throwaway: bool) -> Process
     return process.adopted(server)
 
 
+def _await_adopted(server: Valkey, home: Home) -> bool:
+    """Wait until a server that was found answers; False when it was dying and now is gone."""
+    try:
+        return _await_ready(server, home)
+    except ServiceFailed:
+        if process.is_alive(server.process):
+            raise
+        return False
+
+
 def _await_ready(server: Valkey, home: Home, *, retry_taken_port: bool = False) -> bool:
     """Wait until the server answers; False when its port was taken and another may be tried.
 
@@ -147,8 +158,13 @@ def _await_ready(server: Valkey, home: Home, *, retry_taken_port: bool = False) 
     """
     end = time.monotonic() + _START_TIMEOUT_S
     reason = "no answer"
+    never = Retry(NoBackoff(), retries=0)  # the loop below is the retry
     with redis.Redis(
-        port=server.port, password=server.password, socket_timeout=5, socket_connect_timeout=5
+        port=server.port,
+        password=server.password,
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        retry=never,
     ) as client:
         while time.monotonic() < end:
             try:
