@@ -18,7 +18,6 @@ from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
 LIST_PARAMETERS = (OpenApiParameter("cursor"), OpenApiParameter("limit", int))
-_WORDS = {"child": TextField(), "required": False}
 
 
 class AgentChangeSerializer(StrictSerializer):
@@ -30,11 +29,11 @@ class AgentChangeSerializer(StrictSerializer):
     instructions = TextField(required=False)
     endpoint_id = serializers.UUIDField(required=False, allow_null=True)
     model = TextField(required=False)
-    tools = serializers.ListField(**_WORDS)
-    scenes = serializers.ListField(**_WORDS)
-    skills = serializers.ListField(**_WORDS)
-    collections = serializers.ListField(**_WORDS)
-    domains = serializers.ListField(**_WORDS)
+    tools = serializers.ListField(child=TextField(), required=False)
+    scenes = serializers.ListField(child=TextField(), required=False)
+    skills = serializers.ListField(child=TextField(), required=False)
+    collections = serializers.ListField(child=TextField(), required=False)
+    domains = serializers.ListField(child=TextField(), required=False)
     max_steps = serializers.IntegerField(required=False)
     timeout_s = serializers.IntegerField(required=False)
     max_tokens = serializers.IntegerField(required=False, allow_null=True)
@@ -77,9 +76,10 @@ class AgentListView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Make an agent."""
-        body = {"slug": None, "name": None, **fields_of(request.data, AgentCreateSerializer)}
         agent_id = services.agent_create(
-            workspace_id=self.principal.workspace_id, by=self.principal.actor, **body
+            workspace_id=self.principal.workspace_id,
+            by=self.principal.actor,
+            **fields_of(request.data, AgentCreateSerializer),
         )
         return Response(_agent(self, agent_id), status=201)
 

@@ -18,6 +18,8 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("loomsite.access.urls")),
+    path("api/v1/", include("agents.urls")),
+    path("api/v1/", include("knowledge.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
 ]

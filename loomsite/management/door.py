@@ -17,7 +17,7 @@ DONE, OTHER, USAGE, WAITING = 0, 1, 2, 3
 class DoorCommand(BaseCommand):
     """A command that translates: arguments in, one service call, its result to stdout."""
 
-    requires_system_checks = []
+    requires_system_checks = []  # pyright: ignore[reportAssignmentType] -- the stubs know only "__all__"
 
     def emit(self, value: Mapping[str, Any]) -> None:
         """Print one JSON object, the result of a `--json` command."""
@@ -30,6 +30,10 @@ class DoorCommand(BaseCommand):
     def refuse(self, sentence: str) -> NoReturn:
         """End with a usage error."""
         raise CommandError(sentence, returncode=USAGE)
+
+    def fail(self, sentence: str) -> NoReturn:
+        """End with one sentence that says why nothing was done."""
+        raise CommandError(sentence, returncode=OTHER)
 
     @contextmanager
     def told_to_a_person(self) -> Generator[None]:

@@ -48,16 +48,19 @@ def fields_of(data: object, serializer: type[serializers.Serializer]) -> dict[st
     """Return a body as it came, for a service that checks values itself; only names are checked.
 
     Raises:
-        InputInvalid: The body is no object, or has a field that `serializer` does not know.
+        InputInvalid: The body is no object, lacks a required field of `serializer`, or has one that
+            it does not know.
     """
     if not isinstance(data, dict):
         raise InputInvalid("Send a JSON object.")
-    known = set(serializer().fields)
-    surplus = sorted(str(name)[:80] for name in set(data) - known)
-    if surplus:
-        message = f"Unknown field; there are: {', '.join(sorted(known))}."
-        errors = tuple(FieldError(field=name, message=message) for name in surplus)
-        raise InputInvalid(f"{surplus[0]}: {message}", errors=errors)
+    fields = serializer().fields
+    known = ", ".join(sorted(fields))
+    surplus = sorted(str(name)[:80] for name in set(data) - set(fields))
+    missing = sorted(name for name in set(fields) - set(data) if fields[name].required)
+    errors = [FieldError(field=name, message=f"Unknown; there are: {known}.") for name in surplus]
+    errors += [FieldError(field=name, message="This field is required.") for name in missing]
+    if errors:
+        raise InputInvalid(f"{errors[0].field}: {errors[0].message}", errors=tuple(errors))
     return dict(data)
 
 

@@ -26,7 +26,7 @@ class Command(DoorCommand):
         parser.add_argument("--name", default="", help="what the key is for")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 -- Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         with self.told_to_a_person():
             key = services.apikey_create(
                 workspace_slug=options["workspace"],

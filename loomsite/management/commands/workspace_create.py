@@ -15,7 +15,7 @@ class Command(DoorCommand):
         parser.add_argument("--name", default="", help="what people call it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 -- Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         slug: str = options["slug"]
         with self.told_to_a_person():
             workspace_id = services.workspace_create(slug=slug, name=options["name"])

@@ -133,7 +133,7 @@ def test_twenty_threads_with_the_same_idempotency_key_create_one_task():
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({}, "cluster.goal_invalid"),
+        ({}, "access.input_invalid"),
         ({"goal": ""}, "cluster.goal_invalid"),
         ({"goal": " \n "}, "cluster.goal_invalid"),
         ({"goal": None}, "cluster.goal_invalid"),
