@@ -1,6 +1,7 @@
 """The cluster's rows: tasks and their journal, the population and its market, schedules."""
 
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
@@ -93,12 +94,18 @@ class Task(models.Model):
     verified = models.BooleanField(default=False)
     error_code = models.CharField(max_length=100, blank=True)
     error_message = models.TextField(blank=True)
-    cost_usd = models.DecimalField(max_digits=14, decimal_places=6, default=0)
+    cost_usd = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
     prompt_tokens = models.PositiveBigIntegerField(default=0)
     completion_tokens = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=models.functions.Now())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    workspace_id: uuid.UUID
+    agent_id: uuid.UUID | None
+    schedule_id: uuid.UUID | None
+    parent_id: uuid.UUID | None
+    root_id: uuid.UUID | None
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -152,6 +159,9 @@ class TaskEdge(models.Model):
     predecessor = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="edges_out")
     successor = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="edges_in")
 
+    predecessor_id: uuid.UUID
+    successor_id: uuid.UUID
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["predecessor", "successor"], name="cluster_edge_once"),
@@ -176,6 +186,8 @@ class PhaseRecord(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
 
+    task_id: uuid.UUID
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -197,6 +209,8 @@ class Event(models.Model):
     at = models.DateTimeField()
     data = models.JSONField(default=dict)
 
+    task_id: uuid.UUID
+
     class Meta:
         ordering = ["task", "seq"]
         constraints = [
@@ -211,15 +225,15 @@ class Event(models.Model):
 
 
 class Domain(models.Model):
-    """A kind of work; the centroid is a unit vector of the embedding model named beside it."""
+    """A kind of work; its description is what a goal's embedding is compared with."""
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="domains"
     )
     slug = models.SlugField(max_length=63)
     description = models.TextField()
-    centroid = models.JSONField(null=True, blank=True)
-    embedding_model = models.CharField(max_length=200, blank=True)
+
+    workspace_id: uuid.UUID
 
     class Meta:
         ordering = ["slug"]
@@ -256,6 +270,9 @@ class Blueprint(models.Model):
     reason = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=models.functions.Now())
 
+    workspace_id: uuid.UUID
+    parent_id: uuid.UUID | None
+
     class Meta:
         ordering = ["slug", "-version"]
         constraints = [
@@ -281,6 +298,8 @@ class Family(models.Model):
     slope_v = models.FloatField()
     rev = models.PositiveBigIntegerField(default=0)
 
+    workspace_id: uuid.UUID
+
     class Meta:
         ordering = ["slug"]
         verbose_name_plural = "families"
@@ -304,6 +323,9 @@ class FamilyDomain(models.Model):
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+")
     m = models.FloatField()
     v = models.FloatField()
+
+    family_id: int
+    domain_id: int
 
     class Meta:
         constraints = [
@@ -343,7 +365,7 @@ class AgentNode(models.Model):
     slots = models.PositiveSmallIntegerField(default=16)
     busy = models.PositiveIntegerField(default=0)
     task_count = models.PositiveIntegerField(default=0)
-    cost_usd = models.DecimalField(max_digits=14, decimal_places=6, default=0)
+    cost_usd = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
     seconds = models.FloatField(default=0, help_text="Time spent in runs.")
     scored_n = models.FloatField(default=0, help_text="Discounted count of scored tasks.")
     scored_total = models.FloatField(default=0, help_text="Discounted sum of their scores.")
@@ -353,6 +375,12 @@ class AgentNode(models.Model):
     probed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=models.functions.Now())
     retired_at = models.DateTimeField(null=True, blank=True)
+
+    workspace_id: uuid.UUID
+    agent_id: uuid.UUID
+    family_id: int
+    blueprint_id: uuid.UUID | None
+    parent_id: uuid.UUID | None
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -377,6 +405,9 @@ class Capability(models.Model):
     ema = models.FloatField(default=0)
     ema_n = models.PositiveIntegerField(default=0)
 
+    node_id: uuid.UUID
+    domain_id: int
+
     class Meta:
         verbose_name_plural = "capabilities"
         constraints = [
@@ -396,6 +427,8 @@ class LifecycleEvent(models.Model):
     reason = models.TextField()
     actor = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField(db_default=models.functions.Now())
+
+    node_id: uuid.UUID
 
     class Meta:
         ordering = ["-id"]
@@ -429,6 +462,9 @@ class Auction(models.Model):
     reason = models.TextField(blank=True)
     held_at = models.DateTimeField()
 
+    task_id: uuid.UUID
+    winner_id: uuid.UUID | None
+
     class Meta:
         ordering = ["-held_at"]
         constraints = [
@@ -456,6 +492,9 @@ class Bid(models.Model):
     bid = models.FloatField()
     probe = models.BooleanField(default=False)
 
+    auction_id: uuid.UUID
+    node_id: uuid.UUID
+
     class Meta:
         ordering = ["auction", "rank"]
         constraints = [
@@ -479,6 +518,9 @@ class Assignment(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.ACTIVE)
     started_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True, blank=True)
+
+    task_id: uuid.UUID
+    node_id: uuid.UUID
 
     class Meta:
         constraints = [
@@ -510,6 +552,9 @@ class Reward(models.Model):
     source = models.CharField(max_length=200, blank=True)
     comment = models.TextField(blank=True)
     at = models.DateTimeField(db_default=models.functions.Now())
+
+    task_id: uuid.UUID
+    node_id: uuid.UUID | None
 
     class Meta:
         ordering = ["-id"]
@@ -544,6 +589,10 @@ class MarketEntry(models.Model):
     terms = models.JSONField(default=dict)
     at = models.DateTimeField()
 
+    family_id: int
+    task_id: uuid.UUID
+    node_id: uuid.UUID
+
     class Meta:
         ordering = ["family", "rev"]
         verbose_name_plural = "market entries"
@@ -570,6 +619,9 @@ class Calibration(models.Model):
     score_sum = models.FloatField(default=0)
     squared_error_sum = models.FloatField(default=0)
     n = models.PositiveIntegerField(default=0)
+
+    workspace_id: uuid.UUID
+    domain_id: int
 
     class Meta:
         constraints = [
@@ -611,6 +663,8 @@ class Schedule(models.Model):
     last_error = models.TextField(blank=True)
     run_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=models.functions.Now())
+
+    workspace_id: uuid.UUID
 
     class Meta:
         ordering = ["name", "id"]

@@ -135,13 +135,11 @@ class Reactor:
             while True:
                 view = await patiently(task_view, claim=claim)
                 step = amoeba.next_step(view)
-                if is_outside(step):
-                    done = await self._perform(run, view, step, ports)
-                    if done is None:
-                        continue  # cancelled: what is recorded now says so
-                    step = done
+                inside = await self._perform(run, view, step, ports) if is_outside(step) else step
+                if inside is None:
+                    continue  # cancelled: what is recorded now says so
                 if not await patiently(
-                    step_record, claim=claim, view=view, step=step, happenings=happenings
+                    step_record, claim=claim, view=view, step=inside, happenings=happenings
                 ):
                     return
         except ClaimLost:

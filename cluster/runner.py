@@ -17,6 +17,7 @@ from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Una
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskView
 from cluster.selectors.population import domain_list, tools_offered
 from knowledge import wiring as knowledge
+from knowledge.core.citations import Citation
 from loomsite.access.bridge import db
 
 MODEL_TIMEOUT_S = 120.0
@@ -217,8 +218,20 @@ def _checked(
     answer: str,
     citations: tuple[CitedSpan, ...],
 ) -> tuple[CheckResult, ...]:
-    problems = knowledge.cites_check(workspace_id=workspace_id, citations=citations)
-    facts = CitationFacts(count=len(citations), problems=tuple(str(p) for p in problems))
+    problems = knowledge.cites_check(
+        workspace_id=workspace_id,
+        citations=[
+            Citation(
+                document_id=c.document_id,
+                chunk_id=c.chunk_id,
+                start=c.start,
+                end=c.end,
+                quote=c.quote,
+            )
+            for c in citations
+        ],
+    )
+    facts = CitationFacts(count=len(citations), problems=tuple(p.message for p in problems))
     return tuple(check_run(check, answer, citations=facts) for check in checks)
 
 

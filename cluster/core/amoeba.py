@@ -33,7 +33,7 @@ def next_step(view: TaskView) -> Step:
     if view.matched is None:
         return match.step(view, view.sensed)
     if view.matched.node_id is None:
-        return match.nobody(view, view.matched.reason)
+        return match.nobody(view.matched.reason)
     if view.scaled is None:
         return scale.step(view, view.sensed, view.matched)
     if view.scaled.split and not view.spawned:

@@ -154,13 +154,8 @@ def domain_weights(similarities: Mapping[str, float], label: str | None) -> dict
     Raises:
         ScoreInvalid: A similarity is not a finite number.
     """
-    for domain, cos in similarities.items():
-        if not math.isfinite(cos):
-            raise _invalid(f"similarity to {domain!r}", cos, "a finite number")
-    cosines = dict(similarities)
+    cosines = checked_similarities(similarities, label)
     top = max(cosines.values(), default=0.0)
-    if label is not None:
-        cosines.setdefault(label, top)
     other = (1.0 - LABEL_TRUST) / max(len(cosines) - 1, 1)
     weights = {
         domain: math.exp((cos - top) / TEMPERATURE)
@@ -170,6 +165,34 @@ def domain_weights(similarities: Mapping[str, float], label: str | None) -> dict
     best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))[:2]
     total = sum(weight for _, weight in best)
     return {domain: weight / total for domain, weight in best}
+
+
+def checked_similarities(similarities: Mapping[str, float], label: str | None) -> dict[str, float]:
+    """Return the cosines; a label without a centroid counts as near as the nearest domain.
+
+    Raises:
+        ScoreInvalid: A similarity is not a finite number.
+    """
+    for domain, cos in similarities.items():
+        if not math.isfinite(cos):
+            raise _invalid(f"similarity to {domain!r}", cos, "a finite number")
+    cosines = dict(similarities)
+    if label is not None:
+        cosines.setdefault(label, max(cosines.values(), default=0.0))
+    return cosines
+
+
+def checked_score(value: object, *, field: str = "score") -> float:
+    """Return `value` as a score.
+
+    Raises:
+        ScoreInvalid: It is not a finite number from 0 to 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _invalid(field, value, "a number from 0 to 1")
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise _invalid(field, value, "a number from 0 to 1")
+    return float(value)
 
 
 def predict(standing: Standing, weights: Mapping[str, float], x: float) -> Gaussian:
@@ -363,12 +386,10 @@ def _check_observation(
     weights: Mapping[str, float], x: float, score: float, lo: float, hi: float
 ) -> None:
     for name, value in (("score", score), ("x", x), ("lo", lo), ("hi", hi)):
-        if not (math.isfinite(value) and 0.0 <= value <= 1.0):
-            raise _invalid(name, value, "a number from 0 to 1")
+        checked_score(value, field=name)
     if lo >= hi:
         raise _invalid("lo", lo, f"a number below hi ({hi!r})")
     for domain, w in weights.items():
-        if not (math.isfinite(w) and 0.0 <= w <= 1.0):
-            raise _invalid(f"weight of {domain!r}", w, "a number from 0 to 1")
+        checked_score(w, field=f"weight of {domain!r}")
     if weights and not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-6):
         raise _invalid("weights", dict(weights), "numbers that sum to 1")

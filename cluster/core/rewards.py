@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cluster.core.errors import ScoreInvalid
+from cluster.core.posterior import checked_score
 from cluster.core.types import ScorePart
 
 CHECK_WEIGHT: Final = 1.0
@@ -38,19 +39,6 @@ def score_of(parts: Sequence[ScorePart]) -> float | None:
     if any(part.source == "check" and part.required and part.score < 1.0 for part in parts):
         score = min(score, REQUIRED_CAP)
     return min(score, 1.0)
-
-
-def checked_score(value: object, *, field: str = "score") -> float:
-    """Return `value` as a score.
-
-    Raises:
-        ScoreInvalid: It is not a finite number from 0 to 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScoreInvalid(f"{field} is {value!r}, expected a number from 0 to 1", field=field)
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise ScoreInvalid(f"{field} is {value!r}, expected a number from 0 to 1", field=field)
-    return float(value)
 
 
 def credit(expected: Mapping[str, float], parent_score: float) -> dict[str, float]:

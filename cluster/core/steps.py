@@ -7,7 +7,9 @@ outcomes are turned into inside steps, each of which is one short transaction.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from typing_extensions import TypeIs
 
 from cluster.core.checks import CheckResult
 from cluster.core.types import (
@@ -109,7 +111,7 @@ class Suspended:
     run_id: str
     question: str = ""
     options: tuple[str, ...] = ()
-    detail: Json = field(default_factory=dict)
+    detail: Json = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,11 +218,6 @@ InsideStep = HoldAuction | Record | Spawn | Settle | Park | Ask | Delegate | Nex
 Step = OutsideStep | InsideStep
 
 
-def is_outside(step: Step) -> bool:
+def is_outside(step: Step) -> TypeIs[OutsideStep]:
     """Tell whether performing `step` leaves the process or takes long."""
     return isinstance(step, OutsideStep)
-
-
-def is_last(step: Step) -> bool:
-    """Tell whether the run's claim ends with `step`."""
-    return isinstance(step, Park | Ask | Delegate | Finish)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from cluster.core.checks import check_validate
@@ -38,7 +38,7 @@ class Submission:
     deadline_s: float | None = None
     priority: int = 0
     collections: tuple[str, ...] = ()
-    metadata: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict[str, Any])
     idempotency_key: str | None = None
 
 
@@ -167,15 +167,16 @@ def _money(value: object) -> Decimal | None:
 
 
 def _words(value: object, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(v, str) and v for v in value):
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+    if items is None or not all(isinstance(item, str) and item for item in items):
         raise TaskInvalid(f"{name} must be a list of names.", field=name)
-    return tuple(dict.fromkeys(value))
+    return tuple(dict.fromkeys(str(item) for item in items))
 
 
 def _checks(value: object) -> tuple[Json, ...]:
     if not isinstance(value, list | tuple):
         raise CheckInvalid("checks must be a list of objects with a `kind`.", field="checks")
-    items: Sequence[Any] = value
+    items = cast("Sequence[Json]", value)
     if len(items) > CHECKS_MAX:
         raise CheckInvalid(
             f"{len(items)} checks, at most {CHECKS_MAX} are possible.", field="checks"
@@ -191,8 +192,9 @@ def _checks(value: object) -> tuple[Json, ...]:
 def _metadata(value: object) -> Json:
     if not isinstance(value, dict):
         raise TaskInvalid("metadata must be an object.", field="metadata")
-    _storable(value, "metadata", METADATA_MAX)
-    return dict(value)
+    fields = cast("Json", value)
+    _storable(fields, "metadata", METADATA_MAX)
+    return dict(fields)
 
 
 def _storable(value: object, name: str, most: int) -> None:

@@ -114,7 +114,7 @@ class TaskSpec:
     deadline_at: datetime | None = None
     collections: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     parent_id: str | None = None
     root_id: str = ""
     depth: int = 0
@@ -252,7 +252,7 @@ class Adapted:
 
     settled: int
     reason: str
-    terms: Json = field(default_factory=dict)
+    terms: Json = field(default_factory=dict[str, Any])
 
 
 # ---------------------------------------------------------------- what the loop sees

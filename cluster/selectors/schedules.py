@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from cluster.core.errors import ScheduleUnknown
-from cluster.models import Schedule
+from cluster.models import Schedule, Task
 
 
 def schedule_list(
@@ -30,7 +30,9 @@ def schedule_detail(*, workspace_id: str, schedule_id: str) -> dict[str, Any]:
     row = Schedule.objects.filter(workspace_id=workspace_id, id=wanted).first()
     if row is None:
         raise ScheduleUnknown(f"There is no schedule {schedule_id!r}.", field="schedule_id")
-    recent = row.tasks.order_by("-created_at").values_list("id", flat=True)[:20]
+    recent = (
+        Task.objects.filter(schedule=row).order_by("-created_at").values_list("id", flat=True)[:20]
+    )
     return {**_shown(row), "task_ids": [str(pk) for pk in recent]}
 
 

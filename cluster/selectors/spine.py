@@ -130,7 +130,7 @@ def _cost(entries: Any) -> Cost:  # noqa: ANN401 -- a query set
     )
 
 
-def databasedatabase_now() -> datetime:
+def database_now() -> datetime:
     """Return the time by the clock that all leases and deadlines go by."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")

@@ -11,7 +11,7 @@ from agents.models import Approval
 from cluster.core.errors import RequestInvalid, TaskUnknown
 from cluster.core.submission import task_id_read
 from cluster.core.types import FINAL, Status
-from cluster.models import Auction, Event, PhaseRecord, Task
+from cluster.models import Auction, Bid, Event, PhaseRecord, Reward, Task
 from cluster.selectors.spine import own_cost
 
 LIMIT_MAX = 100
@@ -183,12 +183,7 @@ def task_auction(*, workspace_id: str, task_id: str) -> list[dict[str, Any]]:
         TaskUnknown: There is none with this id here.
     """
     task = _task(workspace_id, task_id, Task.objects.only("id"))
-    rows = (
-        Auction.objects.filter(task=task)
-        .order_by("cycle")
-        .prefetch_related("bids__node__agent")
-        .select_related("winner__agent")
-    )
+    rows = Auction.objects.filter(task=task).order_by("cycle").select_related("winner__agent")
     return [auction_shown(row) for row in rows]
 
 
@@ -223,7 +218,9 @@ def auction_shown(row: Auction) -> dict[str, Any]:
                 "wait_term": bid.wait_term,
                 "probe": bid.probe,
             }
-            for bid in row.bids.all()
+            for bid in Bid.objects.filter(auction=row)
+            .select_related("node__agent")
+            .order_by("rank")
         ],
     }
 
@@ -247,7 +244,7 @@ def task_rewards(*, workspace_id: str, task_id: str) -> list[dict[str, Any]]:
             "comment": row.comment,
             "at": row.at.isoformat(),
         }
-        for row in task.rewards.order_by("id")
+        for row in Reward.objects.filter(task=task).order_by("id")
     ]
 
 
@@ -282,9 +279,7 @@ def _cost(task: Task) -> tuple[Any, int, int]:
     if task.finished_at is not None:
         return task.cost_usd, task.prompt_tokens, task.completion_tokens
     own = own_cost(task.id)
-    rows: Sequence[Task] = Task.objects.filter(parent=task).only(
-        "cost_usd", "prompt_tokens", "completion_tokens"
-    )
+    rows = Task.objects.filter(parent=task).only("cost_usd", "prompt_tokens", "completion_tokens")
     return (
         own.cost_usd + sum(row.cost_usd for row in rows),
         own.prompt_tokens + sum(row.prompt_tokens for row in rows),

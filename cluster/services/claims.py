@@ -6,9 +6,9 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from cluster.core.types import Claim
+from cluster.core.types import Claim, Phase
 from cluster.models import Task
-from cluster.services.journal import event_append, task_save
+from cluster.services.journal import event_append, phase_begin, task_save
 
 # Picked by priority, then by the workspace with the fewest in flight, then by age. A row that another
 # worker is just taking is skipped, so two workers never wait for each other here.
@@ -85,7 +85,8 @@ def _note(claims: Sequence[Claim], lapsed: dict[str, str], at: datetime) -> None
         if claim.task_id not in lapsed:
             if claim.attempt == 1:
                 event_append(task, "task.started", at, worker=claim.worker)
-                task_save(task)
+                phase_begin(task, Phase.SENSE, at)
+                task_save(task, "phase", "phase_started_at")
             continue
         marker = f"{task.cycle}/{task.phase}/{steps.get(claim.task_id, 0)}"
         task.crash_count = task.crash_count + 1 if task.crash_marker == marker else 1

@@ -45,7 +45,7 @@ def task_finish(*, task: Task, step: Finish, now: datetime) -> None:
     event_append(
         task, "task.finished", now,
         status=task.status, outcome=task.outcome, score=task.score, verified=task.verified,
-        cost_usd=str(task.cost_usd), error=step.error_code or None,
+        cost_usd=f"{task.cost_usd:.6f}", error=step.error_code or None,
     )  # fmt: skip
     task_save(task, *_END_FIELDS)
     approvals_close(task_id=str(task.id))
@@ -84,7 +84,7 @@ def _tell_parent(child: Task, now: datetime) -> None:
         parent.progress_done += 1
         event_append(
             parent, "child.finished", now,
-            child_id=str(one.id), key=one.plan_key, status=one.status, cost_usd=str(one.cost_usd),
+            child_id=str(one.id), key=one.plan_key, status=one.status, cost_usd=f"{one.cost_usd:.6f}",
         )  # fmt: skip
         ended += _successors(one, parent, now)
     parent.progress_message = f"{parent.progress_done} of {parent.progress_total} parts done"

@@ -18,7 +18,9 @@ class ClockTimestamp(models.Func):
     """The database's clock at this very moment, not at the transaction's start."""
 
     function = "clock_timestamp"
-    output_field = models.DateTimeField()
+
+    def __init__(self) -> None:
+        super().__init__(output_field=models.DateTimeField())
 
 
 def task_fenced(claim: Claim) -> tuple[Task, datetime]:

@@ -1,6 +1,6 @@
 """Members of the market: domains, families, nodes, and the blueprints new ones are made from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -52,20 +52,11 @@ def domains_ensure(*, workspace_id: str) -> None:
     )
 
 
-def centroids_store(
-    *, workspace_id: str, embedding_model: str, centroids: Mapping[str, Sequence[float]]
-) -> None:
-    """Keep the embeddings of domain descriptions."""
-    rows = Domain.objects.filter(workspace_id=workspace_id, slug__in=list(centroids))
-    for row in rows:
-        row.centroid = list(centroids[row.slug])
-        row.embedding_model = embedding_model
-    Domain.objects.bulk_update(rows, ["centroid", "embedding_model"])
-
-
 def nodes_ensure(*, workspace_id: str) -> None:
     """Give every enabled agent that has none yet its place in the market."""
-    newcomers = Agent.objects.filter(workspace_id=workspace_id, enabled=True, node__isnull=True)
+    newcomers = Agent.objects.filter(
+        workspace_id=workspace_id, enabled=True, node__isnull=True
+    ).select_related("workspace")
     for agent in newcomers:
         node_create(agent=agent, family=agent.slug, reason="the agent was created")
 
@@ -77,7 +68,7 @@ def node_create(
     with transaction.atomic():
         start = posterior.FAMILY_START
         line, _ = Family.objects.get_or_create(
-            workspace_id=agent.workspace_id,
+            workspace=agent.workspace,
             slug=family,
             defaults={
                 "m": start.m, "v": start.v, "slope_m": start.slope_m, "slope_v": start.slope_v,
@@ -86,7 +77,7 @@ def node_create(
         node, created = AgentNode.objects.get_or_create(
             agent=agent,
             defaults={
-                "workspace_id": agent.workspace_id,
+                "workspace": agent.workspace,
                 "family": line,
                 "blueprint": blueprint,
                 "m": posterior.NODE_START.m,

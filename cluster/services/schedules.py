@@ -152,7 +152,7 @@ def _read(raw: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             f"Unknown field {unknown[0]!r}. Known are: {', '.join(sorted(_FIELDS))}.",
             field=unknown[0],
         )
-    kind = raw.get("kind")
+    kind = str(raw.get("kind"))
     if kind not in Schedule.Kind.values:
         raise RequestInvalid(f"kind must be cron, interval or once, not {kind!r}.", field="kind")
     enabled = raw.get("enabled", True)
@@ -230,14 +230,14 @@ def _every_s(value: object, kind: str) -> int | None:
         if value is not None:
             raise RequestInvalid("every_s goes with kind interval only.", field="every_s")
         return None
-    good = isinstance(value, int) and not isinstance(value, bool)
-    if not good or not INTERVAL_LEAST_S <= value <= INTERVAL_MOST_S:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not INTERVAL_LEAST_S <= (seconds := int(value)) <= INTERVAL_MOST_S:
         raise RequestInvalid(
             f"every_s must be a whole number of seconds from {INTERVAL_LEAST_S} to "
             f"{INTERVAL_MOST_S}, not {value!r}.",
             field="every_s",
         )
-    return value
+    return seconds
 
 
 def _at(value: object, kind: str, zone: str) -> datetime | None:

@@ -31,7 +31,7 @@ from cluster.core.types import (
     TaskView,
     Verdict,
 )
-from cluster.models import AgentNode, Task, TaskEdge
+from cluster.models import AgentNode, PhaseRecord, Task, TaskEdge
 from cluster.runner import Happenings
 from cluster.services.auctions import auction_hold, slot_release
 from cluster.services.ending import DELEGATED, task_finish
@@ -70,9 +70,6 @@ def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: H
     with transaction.atomic():
         task, now = task_fenced(claim)
         happenings_write(task, now, happenings)
-        if task.phase is None and not isinstance(step, Finish | NextCycle):
-            phase_begin(task, Phase.SENSE, now)
-            task.save(update_fields=["event_seq", "phase", "phase_started_at"])
         match step:
             case Record():
                 return _record(task, step, view, now)
@@ -248,7 +245,9 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> bool:
     _advance(task, Phase.ADAPT, now, message=adapted.reason)
     if view.matched and view.matched.node_id:
         _count(view, view.matched.node_id)
-    started = task.phase_records.filter(cycle=task.cycle, phase=Phase.EXECUTE.value).first()
+    started = PhaseRecord.objects.filter(
+        task=task, cycle=task.cycle, phase=Phase.EXECUTE.value
+    ).first()
     seconds = (started.ended_at - started.started_at).total_seconds() if started else 0.0
     slot_release(task=task, now=now, seconds=seconds)
     return True

@@ -203,19 +203,16 @@ def task_reply(
         if task.status != Status.INPUT_REQUIRED:
             raise TaskConflict(f"The task is {task.status}: it waits for no answer.")
         asked = request_id or _open_request(task)
-        answered = approval_answer(
+        approval_answer(
             workspace_id=workspace_id,
             approval_id=asked,
+            task_id=str(task.id),
             by=actor,
-            text=text or "",
-            decision=decision or "",
+            text=text,
+            decision=decision,
         )
-        if answered.task_id != str(task.id):
-            raise TaskConflict(f"The request {request_id!r} belongs to another task.")
         task.status, task.due_at = Status.QUEUED.value, now
-        event_append(
-            task, "input.answered", now, request_id=request_id, actor=actor, decision=decision
-        )
+        event_append(task, "input.answered", now, request_id=asked, actor=actor, decision=decision)
         task_save(task, "status", "due_at")
         live.task_wake(task_id)
 

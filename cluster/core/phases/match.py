@@ -7,7 +7,7 @@ from cluster.core.types import Outcome, Sensed, Status, TaskView
 def step(view: TaskView, sensed: Sensed) -> HoldAuction:
     """Return the auction to hold; the node that failed in the cycle before is left out."""
     rejected = view.rejection.node_id if view.rejection else None
-    reads = {"search_knowledge"} if view.task.collections else set()
+    reads = ("search_knowledge",) if view.task.collections else ()
     return HoldAuction(
         weights=sensed.weights,
         complexity=sensed.complexity,
@@ -17,7 +17,7 @@ def step(view: TaskView, sensed: Sensed) -> HoldAuction:
     )
 
 
-def nobody(view: TaskView, reason: str) -> Finish:
+def nobody(reason: str) -> Finish:
     """Return the end of a task that nobody can take."""
     return Finish(
         status=Status.FAILED,

@@ -36,8 +36,9 @@ _REFERS = re.compile(
     r"\b(?:parts?|steps?|points?|items?|questions?)\s+([\d ,and]*\d)", re.IGNORECASE
 )
 _LOOKS_BACK = re.compile(
-    r"\b(?:the (?:above|previous|preceding|other|earlier)|(?:all )?(?:these|those) "
-    r"(?:answers|findings|results|parts|points)|everything above|above (?:answers|findings|results))\b",
+    r"\b(?:above|preceding|previous(?:ly)?|foregoing|all of (?:this|these|those|them)"
+    r"|(?:these|those|the other|the earlier) (?:answers?|findings?|results?|parts?|points?|steps?)"
+    r"|based on (?:this|these|that|those))\b",
     re.IGNORECASE,
 )
 

@@ -24,7 +24,7 @@ def step(view: TaskView) -> Sense:
     return Sense(text=text)
 
 
-def question(view: TaskView, text: str, domains: dict[str, str]) -> str:
+def question(text: str, domains: dict[str, str]) -> str:
     """Return what the model is asked; `domains` maps slug to description."""
     kinds = "\n".join(f"- {slug}: {description}" for slug, description in sorted(domains.items()))
     return f"Domains:\n{kinds}\n\n<goal>\n{text}\n</goal>"

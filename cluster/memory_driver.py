@@ -1,0 +1,273 @@
+"""The same loop without a database: for tests, examples, and whoever wants a task done in a script."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never
+
+from cluster.core import amoeba, auction, posterior
+from cluster.core.perform import Ports, perform
+from cluster.core.posterior import Settlement, Standing
+from cluster.core.steps import (
+    Ask,
+    Delegate,
+    Finish,
+    HoldAuction,
+    NextCycle,
+    Park,
+    Record,
+    Settle,
+    Spawn,
+    is_outside,
+)
+from cluster.core.types import (
+    Adapted,
+    ChildView,
+    Cost,
+    Executed,
+    Limits,
+    Matched,
+    Rejection,
+    Scaled,
+    Sensed,
+    Status,
+    TaskSpec,
+    TaskView,
+    Verdict,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """A member of the population."""
+
+    node_id: str
+    agent: str
+    standing: Standing = field(default_factory=Standing)
+    tools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a task ended, with the phases that were recorded on the way, in order."""
+
+    finish: Finish
+    phases: tuple[object, ...]
+    settlements: tuple[Settlement, ...] = ()
+
+
+class WaitsForSomebody(RuntimeError):
+    """The task asks a person or delegates: the in-memory driver has nobody to ask."""
+
+
+class MemoryDriver:
+    """Drives tasks over a population that lives in this object.
+
+    Args:
+        nodes: The population.
+        ports: What the outside steps are carried out with.
+        clock: Returns the time, aware.
+    """
+
+    def __init__(
+        self, *, nodes: Sequence[Node], ports: Ports, clock: Callable[[], datetime]
+    ) -> None:
+        self.nodes = {node.node_id: node for node in nodes}
+        self._ports = ports
+        self._clock = clock
+        self._limits = Limits()
+
+    async def run(self, spec: TaskSpec) -> Ended:
+        """Drive a task to its end, its parts side by side.
+
+        Raises:
+            WaitsForSomebody: A run asked a person, or delegated.
+        """
+        return await self._drive(spec, inputs=())
+
+    async def _drive(self, spec: TaskSpec, *, inputs: tuple[ChildView, ...]) -> Ended:
+        view = TaskView(
+            task=spec,
+            now=self._clock(),
+            status=Status.RUNNING,
+            cycle=1,
+            inputs=inputs,
+            limits=self._limits,
+        )
+        phases: list[object] = []
+        settlements: list[Settlement] = []
+        while True:
+            view = replace(view, now=self._clock())
+            step = amoeba.next_step(view)
+            inside = (
+                amoeba.conclude(view, step, await perform(view, step, self._ports))
+                if is_outside(step)
+                else step
+            )
+            match inside:
+                case Record():
+                    view = _recorded(view, inside)
+                    phases.append(inside.result)
+                case HoldAuction():
+                    matched = self._auction(view, inside)
+                    view = replace(view, matched=matched)
+                    phases.append(matched)
+                case Spawn():
+                    children = await self._parts(view, inside)
+                    view = replace(view, spawned=True, children=children)
+                case Settle():
+                    adapted = self._settle(view, inside, settlements)
+                    view = replace(view, adapted=adapted)
+                    phases.append(adapted)
+                case NextCycle():
+                    view = _again(view)
+                case Finish():
+                    return Ended(
+                        finish=inside, phases=tuple(phases), settlements=tuple(settlements)
+                    )
+                case Park():
+                    await self._pause(inside)
+                case Ask() | Delegate():
+                    raise WaitsForSomebody(inside.suspended.question or inside.suspended.kind)
+                case _:
+                    assert_never(inside)
+
+    async def _pause(self, park: Park) -> None:
+        if park.until is None:
+            raise WaitsForSomebody(park.reason)
+        await asyncio.sleep(max((park.until - self._clock()).total_seconds(), 0))
+
+    def _auction(self, view: TaskView, step: HoldAuction) -> Matched:
+        only = (
+            frozenset(n.node_id for n in self.nodes.values() if n.agent == step.agent)
+            if step.agent is not None
+            else None
+        )
+        result = auction.hold(
+            [
+                auction.Candidate(
+                    node_id=node.node_id,
+                    family_id=node.agent,
+                    skill=posterior.predict(node.standing, step.weights, step.complexity),
+                    tools=node.tools,
+                )
+                for node in self.nodes.values()
+            ],
+            auction.Requirement(
+                x=step.complexity,
+                tools=frozenset(step.tools) if only is None else frozenset(),
+                excluded=frozenset(step.without) if len(self.nodes) > 1 else frozenset(),
+                only=only,
+            ),
+            seed=auction.Seed(task_id=view.task.id, cycle=view.cycle),
+            now=view.now,
+        )
+        won = result.winner
+        return Matched(
+            node_id=won.node_id if won else None,
+            agent_id=won.node_id if won else None,
+            agent=self.nodes[won.node_id].agent if won else None,
+            auction_id=None,
+            reason=auction.explain(result),
+            pinned=only is not None,
+            success_probability=posterior.success_probability(won.m, won.v) if won else None,
+            bid_count=len(result.bids),
+        )
+
+    async def _parts(self, view: TaskView, step: Spawn) -> tuple[ChildView, ...]:
+        """Work on the parts, each as soon as those it builds on have ended."""
+        done: dict[str, asyncio.Task[ChildView]] = {}
+        kept = {child.id: child for child in view.earlier_children}
+
+        async def one(index: int) -> ChildView:
+            part = step.parts[index]
+            if part.reuse_task_id:
+                return kept[part.reuse_task_id]
+            before = [await done[key] for key in part.depends_on]
+            broken = [child for child in before if child.status != Status.SUCCEEDED]
+            child_id = f"{view.task.id}/{view.cycle}/{part.key}"
+            if broken:
+                return ChildView(
+                    id=child_id,
+                    key=part.key,
+                    goal=part.goal,
+                    status=Status.FAILED,
+                    error_message=f"It builds on part {broken[0].key!r}, which failed.",
+                )
+            spec = replace(
+                view.task,
+                id=child_id,
+                goal=part.goal,
+                context="\n\n".join(t for t in (view.task.context, step.shared) if t),
+                checks=(),
+                min_score=None,
+                parent_id=view.task.id,
+                depth=view.task.depth + 1,
+            )
+            ended = await self._drive(spec, inputs=tuple(before))
+            return ChildView(
+                id=child_id,
+                key=part.key,
+                goal=part.goal,
+                status=ended.finish.status,
+                outcome=ended.finish.outcome,
+                answer=ended.finish.answer,
+                score=ended.finish.score,
+                citations=ended.finish.citations,
+                error_message=ended.finish.error_message,
+            )
+
+        for index, part in enumerate(step.parts):
+            done[part.key] = asyncio.create_task(one(index))
+        return tuple(await asyncio.gather(*done.values()))
+
+    def _settle(self, view: TaskView, step: Settle, settlements: list[Settlement]) -> Adapted:
+        score = step.verdict.score
+        if step.node_id is None or step.hard_error or score is None or view.sensed is None:
+            return Adapted(settled=0, reason=step.reason)
+        node = self.nodes[step.node_id]
+        settled = posterior.settle(
+            node.standing, view.sensed.weights, view.sensed.complexity, score
+        )
+        node.standing = posterior.apply(node.standing, settled)
+        settlements.append(settled)
+        return Adapted(settled=1, reason="capability updated")
+
+
+def _recorded(view: TaskView, step: Record) -> TaskView:
+    match step.result:
+        case Sensed():
+            return replace(view, sensed=step.result)
+        case Scaled():
+            return replace(view, scaled=step.result)
+        case Executed():
+            spent: Cost = view.spent + step.result.cost
+            return replace(view, executed=step.result, spent=spent)
+        case Verdict():
+            return replace(view, verdict=step.result)
+
+
+def _again(view: TaskView) -> TaskView:
+    """Return the view of the next cycle, which knows what was wrong with this one."""
+    assert view.verdict
+    return replace(
+        view,
+        cycle=view.cycle + 1,
+        rejection=Rejection(
+            cycle=view.cycle,
+            node_id=view.matched.node_id if view.matched else None,
+            outcome=view.verdict.outcome,
+            comment=view.verdict.comment,
+            answer=view.executed.answer if view.executed else "",
+        ),
+        sensed=None,
+        matched=None,
+        scaled=None,
+        executed=None,
+        verdict=None,
+        adapted=None,
+        earlier_children=view.children,
+        children=(),
+        spawned=False,
+    )
