@@ -223,14 +223,14 @@ def _clean(text: str) -> str:
 
 def _together(waits: Sequence[RunSuspended]) -> RunSuspended:
     """Return the first wait; child tasks of one step wait as one, so that they run side by side."""
-    first = waits[0]
+    first = waits[0].suspension
     children = [
         child
         for wait in waits
         if isinstance(wait.suspension, Suspension) and wait.suspension.kind == "children"
         for child in wait.suspension.detail["children"]
     ]
-    if not isinstance(first.suspension, Suspension) or first.suspension.kind != "children":
-        return first
-    merged = replace(first.suspension, detail={"children": children})
-    return RunSuspended(first.message, suspension=merged)
+    if not isinstance(first, Suspension) or first.kind != "children":
+        return waits[0]
+    merged = replace(first, detail={**first.detail, "children": children})
+    return RunSuspended(waits[0].message, suspension=merged)

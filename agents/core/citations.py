@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from agents.core import sentences
 from agents.core.ports import Passage
 from agents.core.types import Citation, Json
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _QUOTED = re.compile(r"[\"“«]([^\"”»]{12,600})[\"”»]")
-_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+(?=\s|$|[\"”»)\]])|\n|$|[.!?。！？]+)")  # noqa: RUF001 -- wide stops end sentences too
 _WORD = re.compile(r"\w+")
 _SHORTEST = 12  # a span shorter than this says nothing about where it came from
 
@@ -88,16 +88,6 @@ def passages_of(result: str) -> list[tuple[int, Passage]]:
         return []
 
 
-def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of each sentence of a text, without the space around it."""
-    for match in _SENTENCE.finditer(text):
-        raw = match.group()
-        start = match.start() + len(raw) - len(raw.lstrip())
-        end = match.start() + len(raw.rstrip())
-        if end > start:
-            yield start, end
-
-
 def resolve(
     answer: str, passages: Sequence[Passage], given: Sequence[Citation] = ()
 ) -> tuple[Citation, ...]:
@@ -135,30 +125,30 @@ def _candidates(answer: str) -> Iterator[tuple[int, int]]:
     for match in _QUOTED.finditer(answer):
         yield match.span(1)
     bare = _MARKER.sub(lambda match: " " * len(match.group()), answer)
-    for start, end in sentences(bare):
-        text = bare[start:end].strip("-*•> \t")
-        if len(text) >= _SHORTEST:
-            offset = bare.index(text, start)
-            yield offset, offset + len(text)
+    yield from sentences.spans(bare)
 
 
 def _verbatim(span: str, passage: Passage) -> Citation | None:
     text = span.strip()
-    at = passage.text.find(text) if len(text) >= _SHORTEST else -1
-    return _citation(passage, at, at + len(text)) if at >= 0 else None
+    place = sentences.find(text, passage.text) if len(text) >= _SHORTEST else None
+    return _citation(passage, *place) if place else None
 
 
 def _closest(before: str, passage: Passage) -> Citation:
-    spans = list(sentences(before))
-    said = {word.lower() for word in _WORD.findall(before[slice(*spans[-1])] if spans else before)}
+    parts = list(sentences.spans(before))
+    said = _words(before[slice(*parts[-1])] if parts else before)
     best, best_score = (0, len(passage.text)), 0.0
-    for start, end in sentences(passage.text):
-        words = {word.lower() for word in _WORD.findall(passage.text[start:end])}
+    for start, end in sentences.spans(passage.text):
+        words = _words(passage.text[start:end])
         shared = len(said & words)
         score = shared / (len(said | words) or 1)
         if shared and score > best_score:
             best, best_score = (start, end), score
     return _citation(passage, *best)
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
 
 
 def _citation(passage: Passage, start: int, end: int) -> Citation:
