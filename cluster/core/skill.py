@@ -20,9 +20,11 @@ from cluster.core.linear import (
     inverse,
     moved,
     outer,
+    packed,
     plus,
     product,
     times,
+    unpacked,
     zeros,
 )
 from cluster.core.posterior import Gaussian, sigmoid
@@ -193,10 +195,14 @@ def space(centroids: Mapping[str, Sequence[float]], *, pivots: Sequence[str] = (
 
 
 def features(at: Space, weights: Mapping[str, float], x: float) -> Vector:
-    """Return what a piece of work asks of a skill."""
+    """Return what a piece of work asks of a skill; of domains without a place, the average one."""
+    known = {d: w for d, w in weights.items() if w > 0 and d in at.loadings}
+    if not known:
+        known = dict.fromkeys(at.loadings, 1.0)
+    share = sum(known.values())
     total = [0.0] * (at.size - 1)
-    for domain, w in weights.items():
-        total = moved(total, at.loadings[domain], w)
+    for domain, w in known.items():
+        total = moved(total, at.loadings[domain], w / share)
     return [*total, -(x - 0.5)]
 
 
@@ -265,6 +271,46 @@ def settle(at: Space, standing: SkillStanding, seen: Observation) -> SkillSettle
         nu=nu,
         jumped=jumped,
     )
+
+
+def node_row(node: NodeEvidence) -> Vector:
+    """Return a node's evidence as the floats of its database row: 104 of them at 11 factors."""
+    return [*packed(node.precision), *node.shift, *node.offset, node.fell, node.rose]
+
+
+def node_from_row(at: Space, row: Sequence[float]) -> NodeEvidence:
+    """Return a node's evidence from its row.
+
+    Raises:
+        ValueError: The row was written in another space.
+    """
+    size, half = at.size, at.size * (at.size + 1) // 2
+    if len(row) != half + 2 * size + 2:
+        raise ValueError(f"a row of {len(row)} floats is of another space than one of {size}")
+    return NodeEvidence(
+        precision=unpacked(row[:half]),
+        shift=list(row[half : half + size]),
+        offset=list(row[half + size : half + 2 * size]),
+        fell=row[-2],
+        rose=row[-1],
+    )
+
+
+def family_row(family: FamilyEvidence) -> Vector:
+    """Return a family's evidence as the floats of its database row: 90 of them at 11 factors."""
+    return [*packed(family.precision), *family.shift]
+
+
+def family_from_row(at: Space, row: Sequence[float]) -> FamilyEvidence:
+    """Return a family's evidence from its row.
+
+    Raises:
+        ValueError: The row was written in another space.
+    """
+    size, half = at.size, at.size * (at.size + 1) // 2
+    if len(row) != half + size:
+        raise ValueError(f"a row of {len(row)} floats is of another space than one of {size}")
+    return FamilyEvidence(precision=unpacked(row[:half]), shift=list(row[half:]))
 
 
 def _covariance(level: Vector, sd: float, level_v: float, slope_v: float) -> Matrix:
