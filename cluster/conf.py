@@ -7,9 +7,11 @@ from django.conf import settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterConf:
-    """Attributes:
-    lease_s: For how long a claim holds without a heartbeat.
-    slots: Tasks that one worker process drives at once.
+    """What the environment says about workers.
+
+    Attributes:
+        lease_s: For how long a claim holds without a heartbeat.
+        slots: Tasks that one worker process drives at once.
     """
 
     lease_s: float

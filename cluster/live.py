@@ -1,7 +1,7 @@
 """Hints between processes, through Redis: a task has changed, a step's text has grown.
 
-Nothing depends on a hint arriving: who waits also looks into the database, and a broker that is down
-only makes the answer a second later. So errors of Redis end here.
+Nothing depends on a hint arriving: who waits also looks into the database, and a broker that is
+down only makes the answer a second later. So errors of Redis end here.
 """
 
 import asyncio

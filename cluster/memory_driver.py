@@ -1,4 +1,4 @@
-"""The same loop without a database: for tests, examples, and whoever wants a task done in a script."""
+"""The same loop without a database: for tests, examples, and tasks done in a script."""
 
 import asyncio
 from collections.abc import Callable, Sequence

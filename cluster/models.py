@@ -141,7 +141,9 @@ class Task(models.Model):
                 "workspace", "lease_until", condition=Q(lease_until__isnull=False),
                 name="cluster_task_leased",
             ),
-            models.Index("workspace", F("created_at").desc(), F("id").desc(), name="cluster_task_recent"),
+            models.Index(
+                "workspace", F("created_at").desc(), F("id").desc(), name="cluster_task_recent"
+            ),
             models.Index(
                 "workspace", "status", F("created_at").desc(), F("id").desc(),
                 name="cluster_task_by_status",
@@ -286,7 +288,7 @@ class Blueprint(models.Model):
 
 
 class Family(models.Model):
-    """What is known of a blueprint line's skill, in logit space; `rev` counts its ledger entries."""
+    """What is known of a line's skill, in logit space; `rev` counts its ledger entries."""
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="families"
@@ -334,7 +336,7 @@ class FamilyDomain(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.family_id} × {self.domain_id}"
+        return f"{self.family_id} in {self.domain_id}"
 
 
 class AgentNode(models.Model):
@@ -416,7 +418,7 @@ class Capability(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.node_id} × {self.domain_id}"
+        return f"{self.node_id} in {self.domain_id}"
 
 
 class LifecycleEvent(models.Model):
@@ -573,8 +575,10 @@ class Reward(models.Model):
 
 
 class MarketEntry(models.Model):
-    """A line of the ledger: one update of capability. A family rebuilt from its lines by `rev` equals
-    the live one."""
+    """A line of the ledger: one update of capability.
+
+    A family rebuilt from its lines in the order of `rev` equals the live one.
+    """
 
     family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="ledger")
     rev = models.PositiveBigIntegerField()
@@ -608,7 +612,7 @@ class MarketEntry(models.Model):
 
 
 class Calibration(models.Model):
-    """How often a forecast in one bin came true: predicted probability of success against outcome."""
+    """How forecasts of one bin came true: predicted probability of success against score."""
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="calibrations"
@@ -681,7 +685,7 @@ class Schedule(models.Model):
 
 
 class Worker(models.Model):
-    """A reactor that lives, or lived: kept so that a worker that vanished is seen to have vanished."""
+    """A reactor that lives, or lived: kept, so that one that vanished is seen to have vanished."""
 
     name = models.CharField(max_length=100, unique=True)
     started_at = models.DateTimeField(db_default=models.functions.Now())

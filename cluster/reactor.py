@@ -1,6 +1,7 @@
 """The engine of a worker process: one event loop that claims due tasks and drives them."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -96,10 +97,8 @@ class Reactor:
                 taken = await self._take()
                 if taken and len(self._runs) < self._slots:
                     continue
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), LOOK_EACH_S)
-                except TimeoutError:
-                    pass
                 self._woken.clear()
         finally:
             keeper.cancel()

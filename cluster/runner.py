@@ -7,8 +7,14 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from agents import wiring as agents
-from agents.core.events import ReasoningDelta, RunEvent, StepEnd, TextDelta, ToolCallEnd
-from agents.core.events import ToolCallStart
+from agents.core.events import (
+    ReasoningDelta,
+    RunEvent,
+    StepEnd,
+    TextDelta,
+    ToolCallEnd,
+    ToolCallStart,
+)
 from agents.core.types import Message, RunRequest, RunResult
 from cluster import live
 from cluster.core.checks import CheckResult, CitationFacts, check_run

@@ -31,7 +31,7 @@ def _stop(**_: object) -> None:
 
 @shared_task
 def task_wake_job(task_id: str) -> None:
-    """Make this process look for due work; the id is a hint, whoever is first takes what is best."""
+    """Make this process look for due work; the id is a hint, it takes what is most urgent."""
     del task_id
     for engine in _here:
         engine.wake()

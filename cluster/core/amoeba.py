@@ -1,4 +1,4 @@
-"""The loop: from what is recorded, what comes next. Pure; the shells around it perform and record."""
+"""The loop: from what is recorded, what comes next. Pure; the shells perform and record it."""
 
 from cluster.core.phases import adapt, evaluate, execute, match, scale, sense
 from cluster.core.steps import (
@@ -23,7 +23,7 @@ MAX_CRASHES = 3
 _FINAL_OUTCOMES = frozenset({Outcome.OVER_BUDGET, Outcome.CANCELLED})
 
 
-def next_step(view: TaskView) -> Step:
+def next_step(view: TaskView) -> Step:  # noqa: PLR0911 -- one line a phase, read from the top
     """Return what comes next for a task, from what is recorded of it and nothing else."""
     stop = _stop(view)
     if stop:

@@ -1,4 +1,4 @@
-"""What the cycle needs of the world; the database shell and the in-memory driver both provide it."""
+"""What the cycle needs of the world; the database shell and the memory driver both provide it."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
@@ -41,7 +41,7 @@ class Surroundings(Protocol):
     """What SENSE compares a goal with.
 
     Returns:
-        Cosine to each domain by slug, the domains' descriptions by slug, the tools on offer by name.
+        Cosine to each domain by slug, the domains' descriptions by slug, the tools by name.
     """
 
     async def look(

@@ -1,7 +1,7 @@
 """What the loop asks for next, and what comes back.
 
-Outside steps (`Sense PlanSplit RunAgent Judge`) take seconds to hours and hold no transaction; their
-outcomes are turned into inside steps, each of which is one short transaction.
+Outside steps (`Sense PlanSplit RunAgent Judge`) take seconds to hours and hold no transaction;
+their outcomes are turned into inside steps, each of which is one short transaction.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class ModelAnswer:
     value: Json | None
     why: str = ""
     model: str = ""
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part of a split. `reuse_task_id` names an earlier cycle's child whose answer still holds."""
+    """One part of a split; `reuse_task_id` names an earlier child whose answer still holds."""
 
     key: str
     goal: str
@@ -185,7 +185,7 @@ class Scaled:
 
     Attributes:
         source: Where the parts come from: the goal's own enumeration, or a model's plan.
-        merge: `assemble` puts the parts' answers in order; `agent` lets the winner write one answer.
+        merge: `assemble` puts the parts' answers in order; `agent` has the winner write one.
         notes: Whatever was capped, repaired or given up.
     """
 
@@ -234,7 +234,7 @@ class ScorePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """EVALUATE: what the answer was worth. `score` is None when nobody looked (`verified` False)."""
+    """EVALUATE: what the answer was worth; `score` is None when nobody looked."""
 
     outcome: Outcome
     score: float | None

@@ -145,7 +145,7 @@ def _records(task: Task, cycle: int) -> dict[str, Any]:
 
 
 def _rejection(task: Task) -> Rejection | None:
-    """Return what was wrong in the cycle before; a retried task's earlier cycle may have no verdict."""
+    """Return what was wrong in the cycle before; one cut short has no verdict."""
     if task.cycle == 1:
         return None
     results = _records(task, task.cycle - 1)
@@ -205,6 +205,6 @@ def _inputs(task: Task) -> tuple[ChildView, ...]:
 
 
 def _patience_s(task: Task) -> float:
-    """An endpoint that has worked before is waited for; one that never answered is misconfigured."""
+    """Wait for an endpoint that has worked before; one that never did is misconfigured."""
     proven = UsageEntry.objects.filter(workspace_id=task.workspace_id).exists()
     return PATIENCE_S if proven else PATIENCE_UNPROVEN_S

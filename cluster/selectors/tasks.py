@@ -1,6 +1,6 @@
 """Tasks as every door shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -125,7 +125,7 @@ def task_summary(task: Task) -> dict[str, Any]:
 
 
 def task_state(*, workspace_id: str, task_id: str) -> tuple[str, int]:
-    """Return a task's status and its last event's number: what a waiter compares, in one short query.
+    """Return a task's status and its last event's number: what a waiter compares.
 
     Raises:
         TaskUnknown: There is none with this id here.
@@ -275,7 +275,7 @@ def _error(task: Task) -> Mapping[str, str] | None:
 
 
 def _cost(task: Task) -> tuple[Any, int, int]:
-    """Return what a task has cost: the final sum, or while it runs what it and its children used."""
+    """Return what a task has cost: the final sum, or what it and its children used so far."""
     if task.finished_at is not None:
         return task.cost_usd, task.prompt_tokens, task.completion_tokens
     own = own_cost(task.id)

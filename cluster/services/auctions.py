@@ -1,4 +1,4 @@
-"""MATCH in the database: read the population, hold the pure auction, reserve a slot, keep every bid."""
+"""MATCH in the database: read the population, hold the auction, reserve a slot, keep every bid."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -10,8 +10,8 @@ from cluster.core.types import Claim, Phase
 from cluster.models import Task
 from cluster.services.journal import event_append, phase_begin, task_save
 
-# Picked by priority, then by the workspace with the fewest in flight, then by age. A row that another
-# worker is just taking is skipped, so two workers never wait for each other here.
+# Picked by priority, then by the workspace with the fewest in flight, then by age. A row that
+# another worker is just taking is skipped, so two workers never wait for each other here.
 _TAKE = """
 WITH busy AS (
     SELECT workspace_id, count(*) AS n FROM cluster_task
@@ -118,7 +118,7 @@ def _steps_recorded(task_ids: Sequence[str]) -> dict[str, int]:
 
 
 def leases_renew(*, claims: Sequence[Claim], worker: str, lease_s: float) -> Renewal:
-    """Extend every lease of a worker in one statement; say which claims are lost or to be stopped."""
+    """Extend a worker's leases in one statement; say which claims are lost or to be stopped."""
     held = {claim.task_id: claim.attempt for claim in claims}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -153,7 +153,7 @@ def cancels_pending(*, claims: Sequence[Claim]) -> frozenset[str]:
 
 
 def claims_release(*, claims: Sequence[Claim], worker: str) -> None:
-    """Give claims back unfinished, as a worker that stops does: not a death, so nothing is counted."""
+    """Give claims back unfinished, as a worker that stops does; not a death, nothing is counted."""
     if not claims:
         return
     with connection.cursor() as cursor:

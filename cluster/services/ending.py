@@ -28,7 +28,7 @@ _END_FIELDS = (
 
 
 def task_finish(*, task: Task, step: Finish, now: datetime) -> None:
-    """End a locked task: its result, its cost, its event; then its parent and those who depend on it."""
+    """End a locked task: its result, cost and event; then tell its parent and its successors."""
     task.status = step.status.value
     task.phase, task.phase_started_at = None, None
     task.outcome = step.outcome.value
@@ -67,7 +67,7 @@ def _charge(task: Task) -> None:
 
 
 def _tell_parent(child: Task, now: datetime) -> None:
-    """Under the parent's lock: release what waited for this child, wake the parent after the last."""
+    """Under the parent's lock, release what waited for this child; the last wakes the parent."""
     parent = (
         Task.objects.select_for_update(of=("self",))
         .select_related("workspace")
@@ -84,7 +84,8 @@ def _tell_parent(child: Task, now: datetime) -> None:
         parent.progress_done += 1
         event_append(
             parent, "child.finished", now,
-            child_id=str(one.id), key=one.plan_key, status=one.status, cost_usd=f"{one.cost_usd:.6f}",
+            child_id=str(one.id), key=one.plan_key, status=one.status,
+            cost_usd=f"{one.cost_usd:.6f}",
         )  # fmt: skip
         ended += _successors(one, parent, now)
     parent.progress_message = f"{parent.progress_done} of {parent.progress_total} parts done"

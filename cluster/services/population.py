@@ -1,6 +1,6 @@
 """Members of the market: domains, families, nodes, and the blueprints new ones are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -91,7 +91,7 @@ def node_create(
 
 
 def _declare(node: AgentNode, slugs: Sequence[str]) -> None:
-    """Write the head start of declared domains down, so that a later change of words changes nothing."""
+    """Write the head start of declared domains down, so that later words change nothing."""
     rows = Domain.objects.filter(workspace_id=node.workspace_id, slug__in=list(slugs))
     Capability.objects.bulk_create(
         [
@@ -133,3 +133,16 @@ def blueprint_spawn(*, blueprint: Blueprint, reason: str) -> AgentNode | None:
     return node_create(
         agent=Agent.objects.get(id=agent_id), family=slug, reason=reason, blueprint=blueprint
     )
+
+
+def blueprint_add(*, workspace_id: str, slug: str, spec: Mapping[str, Any], reason: str) -> None:
+    """Add a blueprint and an agent made from it; what is there already is left as it is."""
+    with transaction.atomic():
+        blueprint, created = Blueprint.objects.get_or_create(
+            workspace_id=workspace_id,
+            slug=slug,
+            version=1,
+            defaults={"spec": dict(spec), "reason": reason},
+        )
+        if created:
+            blueprint_spawn(blueprint=blueprint, reason=reason)

@@ -81,7 +81,9 @@ def score_settle(
     predicted: float | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """Update the posterior by one score, under the locks family → family×domain → node → node×domain.
+    """Update the posterior by one score.
+
+    Locks are taken in the order family, family in domain, node, node in domain.
 
     Raises:
         IntegrityError: This evaluation of this cycle was settled before.
@@ -197,7 +199,7 @@ def _capabilities(
 
 
 def _life(node: AgentNode, score: float, now: datetime) -> str | None:
-    """Let the evidence of one more score decide about the node's life; every change has its reason."""
+    """Let the evidence of one more score decide about the node's life, with the reason."""
     record = lifecycle.scored(life_of(node), score, now=now)
     active = AgentNode.objects.filter(
         workspace_id=node.workspace_id, state=AgentNode.State.ACTIVE

@@ -45,6 +45,8 @@ from cluster.services.journal import (
 )
 from cluster.services.settlement import verdict_settle
 
+# Checks that hold for each part by itself; a part that builds on others has no sources of its own.
+PASSED_ON = frozenset({"cites_sources"})
 _CURSOR = ("phase", "phase_started_at", "progress_done", "progress_total", "progress_message")
 _NEXT = {
     Phase.SENSE: Phase.MATCH,
@@ -61,7 +63,7 @@ _RESULT_PHASE: dict[type, Phase] = {
 }
 
 
-def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings) -> bool:
+def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings) -> bool:  # noqa: PLR0911 -- one line a step
     """Carry out a step for a claimed task and say whether the claim goes on.
 
     Raises:
@@ -144,7 +146,10 @@ def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bo
         return _park(task, pause, now)
     phase_record(
         task, Phase.MATCH, now,
-        inputs={"weights": dict(step.weights), "tools": list(step.tools), "without": list(step.without)},
+        inputs={
+            "weights": dict(step.weights), "tools": list(step.tools),
+            "without": list(step.without),
+        },
         result=matched,
     )  # fmt: skip
     return _advance(
@@ -164,9 +169,14 @@ def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
         waits = any(_open(made, key, step) for key in part.depends_on)
         child = _child(task, now, key=part.key, goal=part.goal, order=order, waits=waits)
         child.tools = list(part.tools)
+        child.checks = [
+            {**check, "required": False}
+            for check in task.checks
+            if check.get("kind") in PASSED_ON and not part.depends_on
+        ]
         child.context = "\n\n".join(text for text in (task.context, step.shared) if text)
         event_append(child, "task.created", now, parent_id=str(task.id), key=part.key)
-        child.save(update_fields=["event_seq", "tools", "context"])
+        child.save(update_fields=["event_seq", "tools", "checks", "context"])
         made[part.key] = child
         if not waits:
             ready.append(child)
@@ -184,7 +194,8 @@ def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
     task.progress_total, task.progress_done = len(step.parts), len(step.parts) - len(fresh)
     event_append(
         task, "task.split", now,
-        children=[{"key": key, "id": str(made[key].id)} for key in fresh], kept=len(step.parts) - len(fresh),
+        children=[{"key": key, "id": str(made[key].id)} for key in fresh],
+        kept=len(step.parts) - len(fresh),
     )  # fmt: skip
     task_save(task, "spawned_cycle", "pending_children", "progress_total", "progress_done")
     for child in ready:
@@ -294,7 +305,7 @@ def _park(task: Task, step: Park, now: datetime) -> bool:
 
 
 def _ask(task: Task, step: Ask, now: datetime) -> bool:
-    """Open the question and wait for its answer; one that is already answered is not asked again."""
+    """Open the question and wait for its answer; one that was answered is not asked again."""
     asked = step.suspended
     request = approval_open(
         workspace_id=str(task.workspace_id),
@@ -313,7 +324,8 @@ def _ask(task: Task, step: Ask, now: datetime) -> bool:
     task.progress_message = asked.question[:500]
     event_append(
         task, "input.required", now,
-        request_id=request.id, kind=asked.kind, question=asked.question, options=list(asked.options),
+        request_id=request.id, kind=asked.kind, question=asked.question,
+        options=list(asked.options),
     )  # fmt: skip
     task_save(task, "status", "due_at", "lease_until", "claimed_by", "progress_message")
     return False

@@ -39,6 +39,7 @@ from cluster.core.types import (
 from cluster.models import PhaseRecord, Reward, Task
 from cluster.services.ending import task_finish
 from cluster.services.journal import event_append, phase_begin, task_locked, task_save
+from cluster.services.population import domains_ensure
 from cluster.services.settlement import reward_write, score_settle
 from knowledge.models import Collection
 from loomsite.access.models import IdempotencyKey
@@ -66,6 +67,7 @@ def task_submit(
         IdempotencyConflict: The key was used for another submission.
     """
     wanted = submission_read(raw)
+    domains_ensure(workspace_id=workspace_id)
     agent_id = _agent_id(workspace_id, wanted.agent)
     _collections_known(workspace_id, wanted.collections)
     task_id = str(uuid.uuid4())
@@ -172,8 +174,8 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         task_save(
             task, "cycle", "max_cycles", "status", "outcome", "finished_at", "error_code",
             "error_message", "cancel_requested_at", "cancel_reason", "unavailable_since",
-            "crash_count", "crash_marker", "deadline_at", "answer", "citations", "score", "verified",
-            "due_at", "progress_message", "phase", "phase_started_at",
+            "crash_count", "crash_marker", "deadline_at", "answer", "citations", "score",
+            "verified", "due_at", "progress_message", "phase", "phase_started_at",
         )  # fmt: skip
         live.task_wake(task_id)
 

@@ -18,7 +18,10 @@ RETRY_AT_LEAST_S = 0.5
 
 def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | Park | Record:
     """Return the run to begin or go on with, or what becomes of the parts."""
-    assert matched.node_id and matched.agent_id and matched.agent  # a winner, or we were not here
+    # A winner has all three; without one the loop had ended the task.
+    assert matched.node_id
+    assert matched.agent_id
+    assert matched.agent
     if not scaled.split:
         return RunAgent(
             node_id=matched.node_id,
@@ -46,7 +49,7 @@ def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | Park | 
 
 
 def conclude(view: TaskView, outcome: RunOutcome) -> Record | Ask | Delegate | Park:
-    """Return what becomes of a run: its end, its question, its child, or its wait for an endpoint."""
+    """Return what becomes of a run: its end, its question, its child, or its wait."""
     if outcome.suspended:
         if outcome.suspended.kind == "children":
             return Delegate(suspended=outcome.suspended)
