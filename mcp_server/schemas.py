@@ -5,13 +5,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 ANSWER_MAX_CHARS = 20_000
-MESSAGE_LIST_MAX = 50
+
+
+def _without_description(schema: dict[str, Any]) -> None:
+    schema.pop("description", None)  # the docstring is for readers of this file
 
 
 class Schema(BaseModel):
     """Base of all: unknown keys of a selector's dict are dropped, never shown by accident."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra=_without_description)
 
 
 class Submitted(Schema):
@@ -22,64 +25,12 @@ class Submitted(Schema):
     poll_after_s: float = Field(description="Ask again after so many seconds.")
 
 
-class CitationOut(Schema):
-    """A quoted passage of a document."""
+class Acted(Schema):
+    """A task as it is after something was done to it."""
 
-    document_id: str
-    chunk_id: str
-    start: int
-    end: int
-    quote: str
-
-
-class ErrorOut(Schema):
-    """Why a task failed."""
-
-    code: str
-    message: str
-
-
-class TokensOut(Schema):
-    """Tokens of a task and all its parts."""
-
-    prompt: int
-    completion: int
-    total: int
-
-
-class PhaseOut(Schema):
-    """One phase of one cycle."""
-
-    phase: str
-    cycle: int
-    started_at: str | None
-    ended_at: str | None
-
-
-class ProgressOut(Schema):
-    """How far the parts are."""
-
-    done: int
-    total: int
-    message: str
-
-
-class RequestOut(Schema):
-    """What the task asks of a person; answer it with reply_task."""
-
-    id: str
-    kind: str
-    question: str
-    options: list[str]
-
-
-class EventOut(Schema):
-    """Something that happened to the task."""
-
-    seq: int
-    type: str
-    at: str
-    data: dict[str, Any]
+    task_id: str
+    status: str
+    outcome: str | None
 
 
 class TaskOut(Schema):
@@ -88,6 +39,7 @@ class TaskOut(Schema):
     id: str
     workspace: str
     goal: str
+    agent: str | None
     status: str
     phase: str | None
     cycle: int
@@ -95,21 +47,21 @@ class TaskOut(Schema):
     answer: str | None
     score: float | None
     verified: bool
-    citations: list[CitationOut]
-    error: ErrorOut | None
+    citations: list[dict[str, Any]] = Field(description="document_id chunk_id start end quote")
+    error: dict[str, str] | None = Field(description="code message")
     cost_usd: str
-    tokens: TokensOut
-    phases: list[PhaseOut]
-    progress: ProgressOut
+    tokens: dict[str, int]
+    phases: list[dict[str, Any]]
+    progress: dict[str, Any] = Field(description="done total message")
     parent_id: str | None
     children: list[str]
-    request: RequestOut | None
+    request: dict[str, Any] | None = Field(description="id kind question options: see reply_task")
     metadata: dict[str, Any]
     created_at: str
     finished_at: str | None
-    poll_after_s: float | None = Field(None, description="Ask again after this; null at the end.")
-    truncated: bool = Field(default=False, description="The whole answer is in task://{id}/result.")
-    events: list[EventOut] | None = Field(None, description="The latest events, with detail.")
+    poll_after_s: float | None = Field(None, description="Null: it has ended.")
+    truncated: bool = Field(default=False, description="The answer goes on; see it over REST.")
+    events: list[dict[str, Any]] | None = Field(None, description="With detail: seq type at data")
 
 
 class TaskLine(Schema):

@@ -4,6 +4,7 @@ from mcp.server import MCPServer
 
 from mcp_server.bridge import Callers, Desk
 from mcp_server.errors import refuse_unstorable
+from mcp_server.listing import without_titles
 from mcp_server.tools import agents, cluster, knowledge
 
 INSTRUCTIONS = """\
@@ -28,7 +29,7 @@ def build_server(callers: Callers) -> MCPServer:
         title="Loom",
         instructions=INSTRUCTIONS,
         log_level="WARNING",
-        middleware=[refuse_unstorable],
+        middleware=[refuse_unstorable, without_titles],
     )
     desk = Desk(callers)
     for module in (cluster, agents, knowledge):

@@ -15,7 +15,7 @@ from loomsite.access.bridge import db
 from loomsite.access.core.errors import InputInvalid
 from loomsite.access.core.types import Principal
 from mcp_server.bridge import Desk
-from mcp_server.schemas import ANSWER_MAX_CHARS, Submitted, TaskLine, TaskOut, TaskPage
+from mcp_server.schemas import ANSWER_MAX_CHARS, Acted, Submitted, TaskLine, TaskOut, TaskPage
 
 DOOR = "mcp"
 LONGEST_WAIT_S = 25  # desktop clients cut calls at 60 s
@@ -82,7 +82,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
         ),
     )
-    async def cancel_task(task_id: TaskId) -> TaskOut:
+    async def cancel_task(task_id: TaskId) -> Acted:
         """Stop a task, its parts and its running tools. Nothing else stops them."""
         async with desk.serving("tasks:write") as caller:
             where = _where(caller, task_id)
@@ -97,7 +97,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
         request_id: Annotated[
             str | None, Field(description="request.id; default: what the task asks now.")
         ] = None,
-    ) -> TaskOut:
+    ) -> Acted:
         """Pass on what a person says to a task whose status is input_required."""
         async with desk.serving("tasks:write") as caller:
             where = _where(caller, task_id)
@@ -118,7 +118,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
         task_id: TaskId,
         score: Annotated[float, Field(ge=0, le=1, description="0 useless, 1 perfect.")],
         comment: Annotated[str | None, Field(description="What was good or wrong.")] = None,
-    ) -> TaskOut:
+    ) -> Acted:
         """Say how good a finished task's answer was; the cluster learns from it."""
         async with desk.serving("tasks:write") as caller:
             where = _where(caller, task_id)
@@ -192,8 +192,9 @@ def _asked(task: dict[str, Any]) -> str:
     return request["id"]
 
 
-async def _current(where: dict[str, Any]) -> TaskOut:
-    return _shown(await db(selectors.task_detail, **where))
+async def _current(where: dict[str, Any]) -> Acted:
+    task = await db(selectors.task_detail, **where)
+    return Acted(task_id=task["id"], status=task["status"], outcome=task["outcome"])
 
 
 def _shown(task: dict[str, Any]) -> TaskOut:
