@@ -6,6 +6,7 @@ KnowledgeError
 │   ├── DocumentTooLarge    more bytes, or more text, than one document may have
 │   ├── FormatUnsupported   nobody here reads this kind of file
 │   └── DocumentUnreadable  malformed, encrypted, or it would not be read within the limits
+├── DocumentBusy          somebody else kept changing the same document
 ├── CollectionMissing     no such collection in the workspace
 ├── DocumentMissing       no such document in the workspace
 ├── CollectionInvalid     a name that cannot name a collection
@@ -57,6 +58,13 @@ class FormatUnsupported(DocumentRejected):
 @dataclass(eq=False)
 class DocumentUnreadable(DocumentRejected):
     code: str = field(default="knowledge.document_unreadable", kw_only=True)
+
+
+@dataclass(eq=False)
+class DocumentBusy(KnowledgeError):
+    code: str = field(default="knowledge.document_busy", kw_only=True)
+    status: int = field(default=409, kw_only=True)
+    retryable: bool = field(default=True, kw_only=True)
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from knowledge import store
-from knowledge.core.errors import DocumentRejected, KnowledgeError
+from knowledge.core.errors import DocumentBusy, DocumentRejected, KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import (
     MAX_EXTERNAL_ID,
@@ -122,6 +122,9 @@ def _batch_ingest(
         if not prepared:
             break
         vectors = _vectors(prepared.values(), embedder=embedder)
+    for external_id in prepared:
+        error = DocumentBusy(f"{external_id!r} is being changed by somebody else: try again.")
+        results[external_id] = _failed(external_id, error, document_id=None)
     return [results[external_id] for external_id in dict.fromkeys(i.external_id for i in batch)]
 
 
@@ -174,7 +177,9 @@ def _write(
     results: dict[str, IngestResult] = {}
     changed: dict[UUID, PreparedDocument] = {}
     for external_id, document in prepared.items():
-        row = rows[external_id]
+        row = rows.get(external_id)
+        if row is None:  # deleted by somebody between our insert and our lock
+            continue
         unchanged = row.status == Document.Status.READY and row.content_hash == document.digest
         if not unchanged and not document.chunks:
             continue
@@ -320,8 +325,12 @@ def _fail(
             },
         )
         document_id = str(row.id)
+    return _failed(item.external_id, error, document_id=document_id)
+
+
+def _failed(external_id: str, error: KnowledgeError, *, document_id: str | None) -> IngestResult:
     return IngestResult(
-        external_id=item.external_id,
+        external_id=external_id,
         document_id=document_id,
         status="failed",
         error_code=error.code,
