@@ -104,7 +104,6 @@ class Supervisor:
 
     def _start(self, urls: Urls, port: int) -> None:
         self._urls = urls
-        self._say("PostgreSQL and Valkey are up." if urls.started else "Database and broker found.")
         tokens.provide(self._home, self._environment)
         first_use = self._bootstrap(urls)
         self._children = self._plan(port)
