@@ -173,7 +173,7 @@ class Reactor:
 
     async def _mishap(self, claim: Claim, error: Exception) -> None:
         try:
-            await patiently(mishap_record, claim=claim, error=f"{type(error).__name__}: {error}")
+            await patiently(mishap_record, claim=claim, error=type(error).__name__)
         except ClaimLost:
             pass
         except Exception:

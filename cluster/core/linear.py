@@ -34,7 +34,13 @@ def moved(a: Sequence[float], b: Sequence[float], scale: float = 1.0) -> Vector:
 
 
 def outer(a: Sequence[float], b: Sequence[float], scale: float = 1.0) -> Matrix:
-    return [[scale * x * y for y in b] for x in a]
+    # Scaled last: x * y and y * x are the same number, so that a square stays symmetric.
+    return [[scale * (x * y) for y in b] for x in a]
+
+
+def symmetric(matrix: Sequence[Sequence[float]]) -> Matrix:
+    """Return the lower half, mirrored: what rounding left apart becomes one number."""
+    return unpacked(packed(matrix))
 
 
 def diagonal(values: Sequence[float]) -> Matrix:

@@ -23,6 +23,7 @@ from cluster.core.linear import (
     packed,
     plus,
     product,
+    symmetric,
     times,
     unpacked,
     zeros,
@@ -343,7 +344,7 @@ def _factors(
 def _message(at: Space, node: NodeEvidence) -> tuple[Matrix, Vector]:
     """Return what a node's evidence says about its family."""
     own = product(node.precision, inverse(plus(at.node_p, node.precision)))
-    precision = plus(node.precision, product(own, node.precision), -1.0)
+    precision = symmetric(plus(node.precision, product(own, node.precision), -1.0))
     rest = moved(node.shift, times(node.precision, node.offset), -1.0)
     return precision, moved(rest, times(own, rest), -1.0)
 

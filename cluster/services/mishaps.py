@@ -16,13 +16,15 @@ PAUSE_S = 1.0
 def mishap_record(*, claim: Claim, error: str) -> None:
     """Note an error of our own while driving a task, and try again later or give the task up.
 
+    `error` names its type; what it says may quote rows and belongs into the log only.
+
     Raises:
         ClaimLost: Another worker holds it now.
     """
     with transaction.atomic():
         task, now = task_fenced(claim)
         task.mishap_count += 1
-        event_append(task, "task.mishap", now, error=error[:500], count=task.mishap_count)
+        event_append(task, "task.mishap", now, error=error, count=task.mishap_count)
         if task.mishap_count >= MISHAPS_MAX:
             task.save(update_fields=["mishap_count"])
             task_finish(
@@ -31,7 +33,10 @@ def mishap_record(*, claim: Claim, error: str) -> None:
                     status=Status.FAILED,
                     outcome=Outcome.FAILED,
                     error_code="cluster.internal_error",
-                    error_message=f"Set aside after {MISHAPS_MAX} internal errors: {error[:300]}",
+                    error_message=(
+                        f"Set aside after {MISHAPS_MAX} internal errors ({error}): "
+                        "the worker's log has the details."
+                    ),
                 ),
                 now=now,
             )
