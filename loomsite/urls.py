@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("loomsite.access.urls")),
     path("api/v1/", include("agents.urls")),
+    path("api/v1/", include("cluster.urls")),
     path("api/v1/", include("knowledge.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
