@@ -9,11 +9,11 @@ from knowledge.core.types import Hit
 from loomsite.access.bridge import db
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeEmbedder:
     """`TextEmbedder` over the process's only embedder and its cache."""
 
-    model_id: str
+    def __init__(self) -> None:
+        self.model_id = knowledge.embedder().model_id
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         return await db(knowledge.embed_texts, list(texts))
@@ -48,7 +48,7 @@ class WorkspaceKnowledge:
 
 def text_embedder() -> KnowledgeEmbedder:
     """Return the embedder of this process, as the runtime sees it."""
-    return KnowledgeEmbedder(model_id=knowledge.embedder().model_id)
+    return KnowledgeEmbedder()
 
 
 def collections_allowed(agent: Sequence[str], request: Sequence[str]) -> tuple[str, ...] | None:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from agents.assembly import discovery, reach
 from agents.assembly.secrets import SecretBox
+from agents.core.errors import AgentsError, EndpointUnusable, ModelError
 from agents.core.ports import Breaker, ModelProvider
 from agents.core.types import ModelProfile
 from agents.models import Endpoint
 from agents.providers.clients import Clients
+from agents.providers.fallback import FallbackProvider
 from agents.providers.openai_compat import OpenAIProvider
 from agents.providers.profiles import profile_for
 from agents.providers.world import system_world
@@ -33,7 +35,6 @@ class Environment:
     base_url: str
     api_key: str = field(repr=False)
     model: str
-    judge_model: str
     listed: tuple[str, ...]
 
     @property
@@ -98,6 +99,12 @@ class ModelSource:
         self._guarded = Clients(partial(reach.guarded_client, listed=listed))
         self._open = Clients()
 
+    @property
+    def environment_url(self) -> str:
+        """The address of the environment's endpoint; empty when it names none."""
+        here = self._environment
+        return (here.base_url or OPENAI_URL) if here.has_endpoint else ""
+
     def targets(self, rows: Sequence[Endpoint], *, model: str = "") -> list[Target]:
         """Return where a call may go, in order; blocks while endpoints are asked what they have.
 
@@ -110,14 +117,37 @@ class ModelSource:
             ModelUnavailable: The endpoint that has to be asked for its models does not answer.
             ModelRefused: It will not say.
         """
-        if rows and not rows[0].read_only:
-            first = self._of_row(rows[0], model=model)
-            spares = [row for row in rows[1:] if not row.read_only]
-            return [first, *(self._of_row(row, model="") for row in spares)]
-        return [self._of_environment(model)]
+        if not rows:
+            return [self._of_environment(model)]
+        found: list[Target] = []
+        problem: AgentsError | None = None
+        for row in rows:
+            wanted = model if row is rows[0] else ""
+            try:
+                found.append(self._of_row(row, model=wanted))
+            except (EndpointUnusable, ModelError) as error:
+                problem = problem or error
+        if not found:
+            assert problem is not None  # each row gave a target or a problem
+            raise problem
+        return found
 
-    def serve(self, target: Target) -> Served:
-        """Return the provider of a target, the same one each time."""
+    def serve(self, targets: Sequence[Target]) -> Served:
+        """Return the provider of the first target, the next one behind it; the same one each time.
+
+        Fallbacks are used where nobody answers at the first.
+        """
+        first = self._provider(targets[0])
+        if len(targets) > 1:
+            second = self._provider(targets[1])
+            key = ("fallback", id(first), id(second))
+            provider = self._providers.get(key)
+            if provider is None:
+                provider = self._providers[key] = FallbackProvider(first, second)
+            return Served(provider=provider, target=targets[0])
+        return Served(provider=first, target=targets[0])
+
+    def _provider(self, target: Target) -> ModelProvider:
         digest = hashlib.sha256(target.api_key.encode()).digest()
         key = (target.kind, target.base_url, digest, target.model, target.profile)
         provider = self._providers.get(key)
@@ -125,7 +155,7 @@ class ModelSource:
             if len(self._providers) >= _PROVIDERS_AT_MOST:
                 self._providers.clear()  # clients stay open until `close`: they belong to the pools
             provider = self._providers[key] = self._build(target)
-        return Served(provider=provider, target=target)
+        return provider
 
     async def close(self) -> None:
         """Close the running loop's clients."""
@@ -145,6 +175,8 @@ class ModelSource:
         )
 
     def _of_row(self, row: Endpoint, *, model: str) -> Target:
+        if row.read_only:
+            return self._of_environment(model)
         reach.check_reach(row.base_url, listed=self._environment.listed)
         api_key = self._box.open(row.secret)
         chosen = model or row.model
@@ -164,7 +196,7 @@ class ModelSource:
     def _of_environment(self, model: str) -> Target:
         here = self._environment
         if here.has_endpoint:
-            base_url = here.base_url or OPENAI_URL
+            base_url = self.environment_url
             chosen = model or here.model
             if not chosen:
                 models = self._models(base_url, here.api_key)

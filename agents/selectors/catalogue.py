@@ -20,6 +20,7 @@ from agents.models import (
     Tool,
 )
 from agents.selectors.paging import Page, is_uuid, page_by_name
+from agents.tools.http_fetch import NAME as FETCH
 
 _SUMMARY_CHARS = 300
 
@@ -83,6 +84,14 @@ class EndpointView:
     is_default: bool
     read_only: bool
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolsAllowed:
+    """Tools that are switched off, and the hosts that pages may be fetched from."""
+
+    off: frozenset[str] = frozenset()
+    fetch_hosts: tuple[str, ...] = ()
 
 
 def agent_list(
@@ -151,7 +160,7 @@ def agent_detail(*, workspace_id: str, agent: str) -> AgentView:
 
 
 def agent_spec(*, workspace_id: str, agent: str) -> tuple[str, dict[str, Any]]:
-    """Return an agent's id and what its current version freezes, by id or slug.
+    """Return the id of an agent's current version and what it freezes, by id or slug.
 
     Raises:
         NotFound: No such agent in this workspace.
@@ -160,7 +169,7 @@ def agent_spec(*, workspace_id: str, agent: str) -> tuple[str, dict[str, Any]]:
     if row is None:
         raise NotFound(kind="agent", name=agent)
     version = AgentVersion.objects.get(agent=row, number=row.version_number)
-    return str(row.pk), version.spec
+    return str(version.pk), version.spec
 
 
 def endpoint_list(
@@ -214,10 +223,16 @@ def tool_list(
     return page_by_name(rows, "name", _tool, cursor=cursor, limit=limit)
 
 
-def tools_disabled(*, workspace_id: str) -> frozenset[str]:
-    """Return the names of the tools that an operator switched off."""
-    rows = Tool.objects.filter(workspace_id=workspace_id, enabled=False)
-    return frozenset(rows.values_list("name", flat=True))
+def tools_allowed(*, workspace_id: str) -> ToolsAllowed:
+    """Return what operators say of the workspace's tools."""
+    rows = Tool.objects.filter(workspace_id=workspace_id)
+    said = rows.filter(Q(enabled=False) | Q(name=FETCH)).values_list("name", "enabled", "options")
+    return ToolsAllowed(
+        off=frozenset(name for name, enabled, _ in said if not enabled),
+        fetch_hosts=tuple(
+            host for name, _, options in said if name == FETCH for host in options.get("hosts", ())
+        ),
+    )
 
 
 def scene_list(
@@ -342,6 +357,7 @@ def _tool(row: Tool) -> dict[str, Any]:
         "effect": row.effect,
         "idempotent": row.idempotent,
         "timeout_s": row.timeout_s,
+        "options": row.options,
         "source": row.source,
         "connection": None if row.connection is None else row.connection.slug,
         "enabled": row.enabled,
@@ -353,10 +369,12 @@ def _scene(row: Scene) -> dict[str, Any]:
         "id": str(row.pk),
         "slug": row.slug,
         "name": row.name,
+        "default": row.default,
         "allow_tags": row.allow_tags,
         "ask_tags": row.ask_tags,
         "deny_tags": row.deny_tags,
         "allow_tools": row.allow_tools,
+        "ask_tools": row.ask_tools,
         "deny_tools": row.deny_tools,
     }
 

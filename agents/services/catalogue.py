@@ -10,10 +10,9 @@ from agents.core.errors import NotFound, SlugTaken
 from agents.core.types import ToolSpec
 from agents.models import Agent, Budget, McpConnection, Scene, Tool
 from agents.services import rules
+from agents.tools.policy import TAGS
 from loomsite.access.core.egress import url_fault
 from loomsite.access.core.errors import FieldError, InputInvalid
-
-TAGS = ("read", "write", "network", "exec", "spend")
 
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
@@ -49,11 +48,19 @@ def tool_update(
     name: str,
     enabled: bool | None = None,
     timeout_s: float | None = None,
+    options: dict[str, Any] | None = None,
 ) -> None:
-    """Switch a tool on or off, or change how long a call of it may take.
+    """Switch a tool on or off, change how long a call may take, or what it may reach.
+
+    Args:
+        workspace_id: Whose tool.
+        name: Which one.
+        enabled: Whether agents may be granted it.
+        timeout_s: Of one call.
+        options: For `http_fetch` `{"hosts": [...]}`, the hosts it may fetch from.
 
     Raises:
-        InputInvalid: The time is not usable.
+        InputInvalid: A value cannot be used.
         NotFound: No such tool in this workspace.
     """
     changes: dict[str, Any] = {}
@@ -61,20 +68,34 @@ def tool_update(
         changes["enabled"] = enabled
     if timeout_s is not None:
         changes["timeout_s"] = timeout_s
-    rules.validate(changes, {"enabled": rules.flag, "timeout_s": rules.number(0.1, 86_400)})
+    if options is not None:
+        changes["options"] = options
+    rules.validate(
+        changes,
+        {"enabled": rules.flag, "timeout_s": rules.number(0.1, 86_400), "options": _options},
+    )
     rows = Tool.objects.filter(workspace_id=workspace_id, name=name)
     if not (rows.update(**changes) if changes else rows.exists()):
         raise NotFound(kind="tool", name=name)
 
 
+def _options(value: object) -> str | None:
+    if not isinstance(value, dict) or set(value) - {"hosts"}:
+        return 'Must be {"hosts": [...]}.'
+    hosts = value.get("hosts", [])
+    return rules.words(hosts)
+
+
 class SceneFields(TypedDict, total=False):
-    """What a scene says; empty `allow_tags` and `allow_tools` leave all that is not denied."""
+    """What a scene says; `default` is for tools that nothing else is about."""
 
     name: str
+    default: str
     allow_tags: list[str]
     ask_tags: list[str]
     deny_tags: list[str]
     allow_tools: list[str]
+    ask_tools: list[str]
     deny_tools: list[str]
 
 
@@ -82,17 +103,19 @@ def _tags(value: object) -> str | None:
     message = rules.words(value)
     if message or not isinstance(value, list | tuple):
         return message
-    unknown = sorted(set(value) - set(TAGS))
-    return f"{unknown[0]!r} is no tag; there are: {', '.join(TAGS)}." if unknown else None
+    unknown = sorted(set(value) - TAGS)
+    return f"{unknown[0]!r} is no tag; there are: {', '.join(sorted(TAGS))}." if unknown else None
 
 
 _SCENE_CHECKS: dict[str, rules.Check] = {
     "slug": rules.slug,
     "name": rules.text(200),
+    "default": rules.one_of("allow", "ask", "deny"),
     "allow_tags": _tags,
     "ask_tags": _tags,
     "deny_tags": _tags,
     "allow_tools": rules.words,
+    "ask_tools": rules.words,
     "deny_tools": rules.words,
 }
 

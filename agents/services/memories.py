@@ -46,7 +46,7 @@ def memory_remember(
         InputInvalid: A value cannot be used.
         NotFound: The scope's agent is not one of the workspace's.
     """
-    _check(text=text, scope=scope, scope_id=scope_id, importance=importance)
+    memory_check(text=text, scope=scope, scope_id=scope_id, importance=importance)
     if scope == MemoryEntry.Scope.AGENT:
         agents = Agent.objects.filter(workspace_id=workspace_id)
         if not (rules.is_uuid(scope_id) and agents.filter(pk=scope_id).exists()):
@@ -105,7 +105,12 @@ def _own(workspace_id: str, memory_id: str):  # noqa: ANN202 -- a QuerySet
     return rows.filter(pk=memory_id) if rules.is_uuid(memory_id) else rows.none()
 
 
-def _check(*, text: str, scope: str, scope_id: str, importance: float) -> None:
+def memory_check(*, text: str, scope: str, scope_id: str, importance: float) -> None:
+    """Pass when these values can be remembered.
+
+    Raises:
+        InputInvalid: One cannot.
+    """
     rules.validate(
         {"text": text, "scope": scope, "scope_id": scope_id, "importance": importance},
         {

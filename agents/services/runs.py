@@ -21,7 +21,7 @@ Fence = Callable[[], None]
 class RunOpened:
     """What a run is made from; `result` is there when it had ended before, and stands."""
 
-    agent_slug: str
+    version_id: str
     spec: dict[str, Any]
     result: RunResult | None = None
 
@@ -40,7 +40,7 @@ def run_open(*, request: RunRequest, fence: Fence) -> RunOpened:
         elif row.status != Run.Status.ENDED:
             Run.objects.filter(pk=row.pk).update(status=Run.Status.RUNNING, stop="")
         ended = _result(row) if row.status == Run.Status.ENDED else None
-        return RunOpened(agent_slug=row.agent.slug, spec=row.version.spec, result=ended)
+        return RunOpened(version_id=str(row.version.pk), spec=row.version.spec, result=ended)
 
 
 def run_close(*, request: RunRequest, result: RunResult, model: str, fence: Fence) -> None:
@@ -50,6 +50,8 @@ def run_close(*, request: RunRequest, result: RunResult, model: str, fence: Fenc
     with transaction.atomic():
         fence()
         rows = Run.objects.filter(workspace_id=request.workspace_id, pk=request.run_id)
+        if not rows.exists():
+            return  # it never began: there was no such agent
         rows.update(
             status=status,
             stop=result.stop,
@@ -116,7 +118,7 @@ def effect_settle(
 
 
 def _run(request: RunRequest) -> Run | None:
-    rows = Run.objects.select_for_update(of=("self",)).select_related("agent", "version")
+    rows = Run.objects.select_for_update(of=("self",)).select_related("version")
     return rows.filter(workspace_id=request.workspace_id, pk=request.run_id).first()
 
 

@@ -227,6 +227,9 @@ class Tool(models.Model):
     effect = models.BooleanField(default=False)
     idempotent = models.BooleanField(default=False)
     timeout_s = models.FloatField(default=60.0)
+    options = models.JSONField(
+        default=dict, blank=True, help_text='For http_fetch: {"hosts": ["example.org"]}.'
+    )
     source = models.CharField(
         max_length=8, choices=Source.choices, default=Source.BUILTIN, editable=False
     )
@@ -254,17 +257,29 @@ class Tool(models.Model):
 class Scene(models.Model):
     """A named set of rules over tags and names of tools; scenes only narrow one another."""
 
+    class Default(models.TextChoices):
+        ALLOW = "allow", "Allow"
+        ASK = "ask", "Ask"
+        DENY = "deny", "Deny"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="scenes"
     )
     slug = models.SlugField(max_length=63)
     name = models.CharField(max_length=200, blank=True)
-    allow_tags = words("Tags that may be used.")
-    ask_tags = words("Tags whose use a person approves each time.")
-    deny_tags = words("Tags that may not be used.")
-    allow_tools = words("Only these tools; empty: any.")
-    deny_tools = words("Never these tools.")
+    allow_tags = words("Tags of tools that may be called.")
+    ask_tags = words("Tags of tools whose every call a person approves.")
+    deny_tags = words("Tags of tools that may not be called.")
+    allow_tools = words("Names of tools, whatever their tags; a name may end in *.")
+    ask_tools = words("As above: each call is approved by a person.")
+    deny_tools = words("As above: never.")
+    default = models.CharField(
+        max_length=8,
+        choices=Default.choices,
+        default=Default.DENY,
+        help_text="For tools that nothing above is about.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

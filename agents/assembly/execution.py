@@ -1,0 +1,136 @@
+"""One run with everything around it: what it may reach, who pays, where it is journaled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents.assembly import sources
+from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed, text_embedder
+from agents.assembly.building import policy_of
+from agents.assembly.events import EventPump
+from agents.assembly.scope import RunScope, current
+from agents.core.events import RunEvent
+from agents.core.runtime import Agent
+from agents.core.types import RunRequest, RunResult
+from agents.models import Endpoint, Scene
+from agents.selectors import catalogue as selectors
+from agents.selectors.catalogue import ToolsAllowed
+from agents.store import ledger
+from agents.store.artifacts import DbArtifacts
+from agents.store.gate import DbGate
+from agents.store.journal import DbJournal
+from agents.store.memories import WORKSPACE, DbMemory, Scope
+from agents.store.sessions import DbSessions
+from agents.store.wallet import DbWallet
+
+Fence = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the database says of a run's surroundings."""
+
+    endpoints: list[Endpoint]
+    scenes: list[Scene]
+    allowed: ToolsAllowed
+
+
+def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surroundings:
+    """Return what operators say now of what a version names.
+
+    Raises:
+        EndpointUnusable: All endpoints that could be called are switched off.
+        NotFound: A scene is gone: what it forbade must not become allowed.
+    """
+    workspace_id = request.workspace_id
+    return Surroundings(
+        endpoints=selectors.endpoint_chain(
+            workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
+        ),
+        scenes=selectors.scene_rules(workspace_id=workspace_id, slugs=spec["scenes"]),
+        allowed=selectors.tools_allowed(workspace_id=workspace_id),
+    )
+
+
+async def execute(
+    agent: Agent,
+    request: RunRequest,
+    *,
+    account: ledger.Payer,
+    around: Surroundings,
+    scope: RunScope,
+    fence: Fence,
+    on_event: Callable[[RunEvent], Awaitable[None]] | None,
+    cancelled: asyncio.Event,
+) -> RunResult:
+    """Return how the run ended; what `fence` raises passes through."""
+    workspace_id, run_id = request.workspace_id, request.run_id
+    token = current.set(scope)
+    try:
+        async with EventPump(on_event) as pump:
+            return await agent.execute(
+                request,
+                journal=DbJournal(workspace_id=workspace_id, run_id=run_id, fence=fence),
+                wallet=DbWallet(payer=account, fence=fence),
+                gate=DbGate(
+                    workspace_id=workspace_id,
+                    run_id=run_id,
+                    agent_id=request.agent_id,
+                    decide_call=policy_of(around.scenes),
+                    fence=fence,
+                ),
+                artifacts=DbArtifacts(
+                    workspace_id=workspace_id, run_id=run_id, task_id=request.task_id, fence=fence
+                ),
+                cancelled=cancelled,
+                on_event=pump.tell,
+            )
+    finally:
+        current.reset(token)
+
+
+def scope_of(request: RunRequest, spec: Mapping[str, Any], fence: Fence) -> RunScope:
+    """Return what a run may reach: its workspace's, its agent's and its task's, and no more."""
+    mine = Scope(kind="agent", id=request.agent_id)
+    readable = [WORKSPACE, mine, Scope(kind="task", id=request.root_task_id)]
+    if request.session_id:
+        readable.append(Scope(kind="session", id=request.session_id))
+    return RunScope(
+        knowledge=WorkspaceKnowledge(
+            workspace_id=request.workspace_id,
+            collections=collections_allowed(spec["collections"], request.collections),
+        ),
+        memory=DbMemory(
+            workspace_id=request.workspace_id,
+            owner=mine,
+            readable=tuple(readable),
+            provenance={
+                "source": f"agent:{spec['slug']}",
+                "run_id": request.run_id,
+                "task_id": request.task_id,
+            },
+            embedder=text_embedder(),
+            fence=fence,
+        ),
+        sessions=DbSessions(
+            workspace_id=request.workspace_id, agent_id=request.agent_id, fence=fence
+        ),
+    )
+
+
+def payer(request: RunRequest, served: sources.Served) -> ledger.Payer:
+    """Return on whose account the run's model calls are."""
+    return ledger.Payer(
+        workspace_id=request.workspace_id,
+        task_id=request.task_id,
+        root_task_id=request.root_task_id,
+        purpose="run",
+        endpoint=served.target.slug,
+        model=served.target.model,
+        priced=served.priced,
+        budget_usd=request.budget_usd,
+        run_id=request.run_id,
+        agent_id=request.agent_id,
+        user_id=request.user_id,
+    )

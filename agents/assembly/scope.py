@@ -1,0 +1,63 @@
+"""What belongs to one run, for tools and memories that are built once and shared by all runs."""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from agents.core.ports import (
+    Knowledge,
+    MemoryHit,
+    MemoryStore,
+    Passage,
+    SessionState,
+    SessionStore,
+)
+from agents.core.types import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScope:
+    """The knowledge, memory and conversations that a run may reach."""
+
+    knowledge: Knowledge
+    memory: MemoryStore
+    sessions: SessionStore
+
+
+# Set around a run; tasks that the run starts inherit it, other runs of the process have their own.
+current: ContextVar[RunScope] = ContextVar("agents_run_scope")
+
+
+class ScopedKnowledge:
+    """`Knowledge` of the run that asks."""
+
+    async def search(
+        self, query: str, *, collection: str | None = None, limit: int = 8
+    ) -> list[Passage]:
+        return await current.get().knowledge.search(query, collection=collection, limit=limit)
+
+
+class ScopedMemory:
+    """`MemoryStore` of the run that asks."""
+
+    async def remember(
+        self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
+    ) -> str:
+        memory = current.get().memory
+        return await memory.remember(text, kind=kind, importance=importance, key=key)
+
+    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]:
+        return await current.get().memory.recall(query, limit=limit)
+
+
+class ScopedSessions:
+    """`SessionStore` of the run that asks."""
+
+    async def load(self, session_id: str) -> SessionState:
+        return await current.get().sessions.load(session_id)
+
+    async def append(self, session_id: str, *, run_id: str, messages: Sequence[Message]) -> None:
+        await current.get().sessions.append(session_id, run_id=run_id, messages=messages)
+
+    async def compact(self, session_id: str, *, summary: str, dropped: int) -> None:
+        await current.get().sessions.compact(session_id, summary=summary, dropped=dropped)

@@ -1,0 +1,376 @@
+"""The agents app with its parts plugged in: what the cluster and the doors call."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, Unpack
+
+from agents import conf
+from agents.assembly import sources
+from agents.assembly.adapters import text_embedder
+from agents.assembly.answers import JsonReply, no_json, not_begun
+from agents.assembly.breaker import SharedBreaker
+from agents.assembly.building import Blueprint, Workshop
+from agents.assembly.execution import execute, payer, scope_of, surroundings_of
+from agents.assembly.secrets import SecretBox
+from agents.core.errors import (
+    AgentsError,
+    BudgetExceeded,
+    CatalogueError,
+    ModelError,
+)
+from agents.core.events import RunEvent
+from agents.core.ports import MemoryHit
+from agents.core.runtime import Agent
+from agents.core.types import Json, Message, RunRequest, RunResult
+from agents.models import Endpoint
+from agents.providers import structured
+from agents.providers.breaker import MemoryBreaker
+from agents.providers.extractive import ExtractiveReader
+from agents.providers.world import system_world
+from agents.selectors import catalogue as selectors
+from agents.services import catalogue, endpoints, memories, runs
+from agents.services.endpoints import EndpointChanges, EndpointFields
+from agents.store import ledger
+from agents.store import memories as memory_store
+from agents.store.memories import Scope
+from agents.store.wallet import DbWallet
+from knowledge import wiring as knowledge
+from loomsite.access.bridge import db
+from loomsite.access.selectors import workspace_list
+
+_MAX_JSON_TOKENS = 4096
+_MOST_RECALLED = 50
+
+Fence = Callable[[], None]
+Purpose = Literal["sense", "plan", "judge"]
+Why = Literal["", "model cannot", "unavailable", "refused", "invalid", "over_budget", "unusable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    conf: conf.AgentsConf
+    box: SecretBox
+    breaker: SharedBreaker
+    source: sources.ModelSource
+    workshop: Workshop
+
+
+_plugged: list[_Parts] = []
+
+
+def _parts() -> _Parts:
+    """Return the process's parts; new ones when the settings are no longer those they are for."""
+    settings = conf.load()
+    if not _plugged or _plugged[-1].conf != settings:
+        monotonic = system_world().monotonic
+        box = SecretBox(settings.secrets_key, settings.secrets)
+        breaker = SharedBreaker(
+            settings.redis_url, alone=MemoryBreaker(monotonic), monotonic=monotonic
+        )
+        source = sources.ModelSource(
+            environment=sources.Environment(
+                base_url=settings.base_url,
+                api_key=settings.api_key,
+                model=settings.model,
+                listed=settings.egress_listed,
+            ),
+            box=box,
+            breaker=breaker,
+            reader=lambda: ExtractiveReader(text_embedder()),
+        )
+        workshop = Workshop(files_root=settings.home / "files", listed=settings.egress_listed)
+        _plugged[:] = [
+            _Parts(conf=settings, box=box, breaker=breaker, source=source, workshop=workshop)
+        ]
+    return _plugged[-1]
+
+
+# ---------------------------------------------------------------- the cluster's two seams
+
+
+async def run_agent(
+    request: RunRequest,
+    *,
+    fence: Fence,
+    on_event: Callable[[RunEvent], Awaitable[None]] | None,
+    cancelled: asyncio.Event,
+) -> RunResult:
+    """Return how a run of an agent ended or why it waits; one that was begun before goes on.
+
+    Everything that can happen to a run is in the result. What `fence` raises passes through: the
+    claim is lost and nothing more was written. It is called first in each transaction that writes.
+    """
+    model = ""
+    try:
+        opened = await db(runs.run_open, request=request, fence=fence)
+        if opened.result is not None:
+            return opened.result
+        around = await db(surroundings_of, request, opened.spec)
+        served = await _served(around.endpoints, model=opened.spec["model"])
+        model = served.target.model
+    except (CatalogueError, ModelError) as error:
+        result = not_begun(error)
+    else:
+        blueprint = Blueprint(
+            version_id=opened.version_id,
+            workspace_id=request.workspace_id,
+            spec=opened.spec,
+            tools_off=around.allowed.off,
+            fetch_hosts=around.allowed.fetch_hosts,
+        )
+        agent = _parts().workshop.agent(blueprint, served.provider)
+        result = await execute(
+            agent,
+            request,
+            account=payer(request, served),
+            around=around,
+            scope=scope_of(request, opened.spec, fence),
+            fence=fence,
+            on_event=on_event,
+            cancelled=cancelled,
+        )
+    await db(runs.run_close, request=request, result=result, model=model, fence=fence)
+    return result
+
+
+async def complete_json(
+    *,
+    workspace_id: str,
+    purpose: Purpose,
+    messages: Sequence[Message],
+    schema: Json,
+    schema_name: str,
+    task_id: str,
+    root_task_id: str,
+    budget_usd: Decimal | None,
+    timeout_s: float,
+    fence: Fence,
+    user_id: str = "",
+) -> JsonReply:
+    """Return a model's answer within a schema, or the reason that there is none.
+
+    The workspace's default endpoint answers; LOOM_JUDGE_MODEL is its model when it judges. What
+    `fence` raises passes through.
+    """
+    wanted = _parts().conf.judge_model if purpose == "judge" else ""
+    try:
+        rows = await db(selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=None)
+        served = await _served(rows, model=wanted)
+    except (CatalogueError, ModelError) as error:
+        return no_json(error, model="")
+    account = ledger.Payer(
+        workspace_id=workspace_id,
+        task_id=task_id,
+        root_task_id=root_task_id,
+        purpose=purpose,
+        endpoint=served.target.slug,
+        model=served.target.model,
+        priced=served.priced,
+        budget_usd=budget_usd,
+        user_id=user_id,
+    )
+    try:
+        reply = await structured.complete_json(
+            served.provider,
+            messages,
+            schema,
+            schema_name=schema_name,
+            timeout_s=timeout_s,
+            max_tokens=_MAX_JSON_TOKENS,
+            wallet=DbWallet(payer=account, fence=fence),
+            key=_call_key(task_id, purpose, messages),
+        )
+    except (ModelError, BudgetExceeded) as error:
+        return no_json(error, model=served.target.model)
+    return JsonReply(value=reply.value, usage=reply.usage, model=reply.model)
+
+
+# ---------------------------------------------------------------- models
+
+
+def model_describe(workspace_id: str) -> dict[str, str]:
+    """Return which model answers in a workspace: `kind`, `model` and one honest `sentence`.
+
+    `kind` is endpoint, ollama or extractive; `error` is there when what is configured cannot be
+    used, and says what to change. Blocks while an endpoint is asked what it has.
+    """
+    try:
+        rows = selectors.endpoint_chain(workspace_id=workspace_id, endpoint_id=None)
+        target = _parts().source.targets(rows)[0]
+    except AgentsError as error:
+        sentence = f"No model can be used: {error}"
+        return {"kind": "endpoint", "model": "", "sentence": sentence, "error": str(error)}
+    return {"kind": target.kind, "model": target.model, "sentence": sources.described(target)}
+
+
+async def agent_build(*, workspace_id: str, agent: str) -> Agent:
+    """Return the runtime's agent of an agent's current version, by id or slug, as runs use it.
+
+    Its tools work inside a run only; what a run reaches is given to it by `run_agent`.
+
+    Raises:
+        NotFound: No such agent in this workspace.
+        EndpointUnusable, ModelUnavailable, ModelRefused: It has no model.
+    """
+    version_id, spec = await db(selectors.agent_spec, workspace_id=workspace_id, agent=agent)
+    rows = await db(
+        selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
+    )
+    allowed = await db(selectors.tools_allowed, workspace_id=workspace_id)
+    served = await _served(rows, model=spec["model"])
+    blueprint = Blueprint(
+        version_id=version_id,
+        workspace_id=workspace_id,
+        spec=spec,
+        tools_off=allowed.off,
+        fetch_hosts=allowed.fetch_hosts,
+    )
+    return _parts().workshop.agent(blueprint, served.provider)
+
+
+async def close_clients() -> None:
+    """Close what the running event loop has open: model clients and the breaker's connection."""
+    for parts in _plugged:
+        await parts.source.close()
+        await parts.breaker.close()
+
+
+# ---------------------------------------------------------------- what needs secrets or vectors
+
+
+def endpoint_create(
+    *,
+    workspace_id: str,
+    slug: str,
+    base_url: str,
+    secret: str = "",
+    **fields: Unpack[EndpointFields],
+) -> str:
+    """Create an endpoint and return its id; see `services.endpoints`."""
+    return endpoints.endpoint_create(
+        workspace_id=workspace_id,
+        slug=slug,
+        base_url=base_url,
+        secret=secret,
+        seal=_parts().box.seal,
+        **fields,
+    )
+
+
+def endpoint_update(
+    *,
+    workspace_id: str,
+    endpoint_id: str,
+    secret: str | None = None,
+    **changes: Unpack[EndpointChanges],
+) -> None:
+    """Change an endpoint; see `services.endpoints`."""
+    endpoints.endpoint_update(
+        workspace_id=workspace_id,
+        endpoint_id=endpoint_id,
+        secret=secret,
+        seal=_parts().box.seal,
+        **changes,
+    )
+
+
+def mcp_connection_create(
+    *, workspace_id: str, slug: str, url: str, name: str = "", secret: str = ""
+) -> str:
+    """Register an MCP server and return its id; see `services.catalogue`."""
+    return catalogue.mcp_connection_create(
+        workspace_id=workspace_id,
+        slug=slug,
+        url=url,
+        name=name,
+        secret=secret,
+        seal=_parts().box.seal,
+    )
+
+
+def memory_remember(
+    *,
+    workspace_id: str,
+    text: str,
+    scope: str = "workspace",
+    scope_id: str = "",
+    importance: float = 0.5,
+    provenance: Mapping[str, Any] | None = None,
+    key: str = "",
+) -> str:
+    """Keep a text so that it is found by meaning, and return its id; see `services.memories`."""
+    memories.memory_check(text=text, scope=scope, scope_id=scope_id, importance=importance)
+    return memories.memory_remember(
+        workspace_id=workspace_id,
+        text=text,
+        scope=scope,
+        scope_id=scope_id,
+        importance=importance,
+        provenance=provenance,
+        key=key,
+        embedding=knowledge.embed_texts([text])[0],
+        embedding_model=knowledge.embedder().model_id,
+    )
+
+
+def memory_recall(
+    *, workspace_id: str, query: str, scope: str = "workspace", scope_id: str = "", limit: int = 8
+) -> list[MemoryHit]:
+    """Return what a scope remembers and fits the query, best first.
+
+    Raises:
+        InputInvalid: The query or the scope cannot be used.
+    """
+    memories.memory_check(text=query, scope=scope, scope_id=scope_id, importance=0)
+    return memory_store.search(
+        workspace_id=workspace_id,
+        scopes=[Scope(kind=scope, id=scope_id)],
+        question=memory_store.Question(
+            text=query,
+            vector=knowledge.embed_texts([query])[0],
+            model_id=knowledge.embedder().model_id,
+        ),
+        limit=min(max(limit, 0), _MOST_RECALLED),
+        now=system_world().now(),
+    )
+
+
+def workspace_prepare(workspace_id: str) -> None:
+    """See to it that a workspace shows the built-in tools and the environment's endpoint."""
+    parts = _parts()
+    catalogue.tools_sync(workspace_id=workspace_id, specs=parts.workshop.builtin_specs())
+    endpoints.endpoint_sync_environment(
+        workspace_id=workspace_id,
+        base_url=parts.source.environment_url,
+        model=parts.conf.model,
+    )
+
+
+def workspaces_prepare() -> None:
+    """Do so for every workspace; after migrations."""
+    for workspace in workspace_list():
+        workspace_prepare(workspace["id"])
+
+
+def reservations_expire() -> int:
+    """Give back the money that dead callers hold; return how many calls held some."""
+    return ledger.release_expired(now=system_world().now())
+
+
+# ---------------------------------------------------------------- inside
+
+
+async def _served(rows: Sequence[Endpoint], *, model: str) -> sources.Served:
+    source = _parts().source
+    return source.serve(await sources.targets(source, rows, model=model))
+
+
+def _call_key(task_id: str, purpose: str, messages: Sequence[Message]) -> str:
+    """Return the name of a call that is the same when the same is asked again after a crash."""
+    digest = hashlib.sha256()
+    for message in messages:
+        digest.update(message.content.encode(errors="replace") + b"\0")
+    return f"{task_id}:{purpose}:{digest.hexdigest()[:32]}"
