@@ -2,11 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
-from uuid import UUID
 
 from cluster.core.checks import check_validate
 from cluster.core.errors import CheckInvalid, GoalInvalid, TaskInvalid, TaskUnknown
@@ -22,6 +22,7 @@ PRIORITY_MAX = 100
 DEADLINE_MAX_S = 366 * 24 * 3600
 BUDGET_MAX = Decimal(1_000_000)
 _WHITE = frozenset("\t\n\r")
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +102,10 @@ def task_id_read(value: object) -> str:
     Raises:
         TaskUnknown: It is no UUID.
     """
-    try:
-        return str(UUID(str(value)))
-    except ValueError:
-        raise TaskUnknown(f"There is no task {value!r}.", field="task_id") from None
+    text = str(value).strip().lower()
+    if not _UUID.fullmatch(text):
+        raise TaskUnknown(f"There is no task {text[:100]!r}.", field="task_id")
+    return text
 
 
 def text_problem(text: str) -> str:
