@@ -203,9 +203,7 @@ class FakeKnowledge:
         return [passage for _, passage in found[:limit]]
 
 
-def passages_from(
-    text: str, *, document_id: str = "doc", title: str = "A document"
-) -> list[Passage]:
+def passages_from(text: str, *, document_id: str = "doc") -> list[Passage]:
     """Return the paragraphs of a text as passages with their true offsets."""
     found: list[Passage] = []
     for match in re.finditer(r"\S(?:.|\n(?!\s*\n))*", text):
