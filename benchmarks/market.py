@@ -100,19 +100,19 @@ def simulator() -> Path | None:
     return next((p for p in (root / "market", root) if (p / "sim" / "cli.py").is_file()), None)
 
 
-def main(argv: list[str]) -> int:
-    """Run the simulator with our rules among its policies."""
+def run(argv: list[str], policies: dict[str, type]) -> int:
+    """Run the simulator with these policies among its own."""
     folder = simulator()
     if folder is None:
         print("no market simulator: set LOOM_BENCH to the folder of benchmarks", file=sys.stderr)
         return 2
     sys.path.insert(0, str(folder))
     cli: Any = importlib.import_module("sim.cli")
-
-    cli.register("ours", Ours)
+    for name, policy in policies.items():
+        cli.register(name, policy)
     cli.main(argv)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], {"ours": Ours}))
