@@ -247,7 +247,12 @@ def _reported(result: str) -> str:
 
 def _nudge(message: Json) -> bool:
     text = _text(message.get("content"))
-    return text.startswith(("Your last reply was empty.", "Go on exactly where you stopped"))
+    again = (
+        "Your last reply was empty.",
+        "Go on exactly where you stopped",
+        "That cannot be used:",
+    )
+    return text.startswith(again)
 
 
 def _text(content: Any) -> str:

@@ -8,7 +8,8 @@ What it says is in `wire_brain`, steered by marks in the goal. Besides:
     GET  /stats      {"chat", "embeddings", "models", "faults", "in_flight", "aborted",
                       "by_purpose": {…}}
     GET  /requests   the bodies of the chat requests, the latest 1000
-    POST /script     {"faults": [{"kind", "times"?, "purpose"?, "match"?}], "latency_ms"?}
+    POST /script     {"faults": [{"kind", "times"?, "purpose"?, "match"?}], "latency_ms"?,
+                      "texts": ["said first", "said next", …]}
     POST /reset      forget counters, requests and script
 
 In a test: `with WireServer() as server: OpenAIProvider("local", base_url=server.url)`.
@@ -55,6 +56,7 @@ class State:
     requests: deque[Json] = field(default_factory=lambda: deque(maxlen=1000))
     faulted: Counter[str] = field(default_factory=Counter)
     script: list[Json] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     latency_ms: float = 0.0
 
     def fault(self, asked: Asked) -> str:
@@ -119,6 +121,7 @@ class App:
         if path == "/reset":
             self.state.__init__()
         self.state.script = list(told.get("faults", self.state.script))
+        self.state.texts = list(told.get("texts", self.state.texts))
         self.state.latency_ms = float(told.get("latency_ms", self.state.latency_ms))
 
     async def _embeddings(self, body: Json, send: Send) -> None:
@@ -164,7 +167,9 @@ class App:
             return
         if fault == "hang":
             await _pause(HANG_S, receive)
-        reply = _disturbed(wire_brain.reply(asked), fault)
+        texts = self.state.texts
+        reply = Reply(text=texts.pop(0)) if texts else wire_brain.reply(asked)
+        reply = _disturbed(reply, fault)
         if asked.body.get("stream"):
             await _stream(asked, reply, fault, send)
         else:
@@ -334,6 +339,10 @@ class WireServer:
     def script(self, *faults: Json) -> None:
         """Let calls fail: `{"kind": "429", "times": 1, "purpose": "run", "match": "…"}`."""
         self.state.script = list(faults)
+
+    def say(self, *texts: str) -> None:
+        """Let the next replies be these, whatever is asked."""
+        self.state.texts = list(texts)
 
     def reset(self) -> None:
         self.state.__init__()
