@@ -1,0 +1,426 @@
+"""Runs of agents end to end: a real endpoint's wire format, the real database, a real breaker."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from agents import wiring
+from agents.core.types import Message, RunResult, Usage
+from agents.models import Approval, Run, Step, ToolEffect, UsageEntry, Violation
+from agents.selectors.catalogue import endpoint_list
+from agents.selectors.runs import run_steps
+from agents.services.agents import agent_update
+from agents.services.approvals import approval_answer, approval_open
+from agents.services.catalogue import budget_set, scene_create, tool_update
+from tests.factories.agents import (
+    Lost,
+    make_agent,
+    make_request,
+    make_workspace,
+    open_fence,
+)
+from tests.support.wire_server import WireServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def server():
+    with WireServer() as running:
+        yield running
+
+
+@pytest.fixture
+def workspace_id(server, settings):
+    """A workspace whose environment names the local server."""
+    settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = server.url, "test-key"
+    settings.LOOM_MODEL, settings.LOOM_JUDGE_MODEL = "", ""
+    return make_workspace()
+
+
+def run(request, *, fence=open_fence, on_event=None, cancelled=None):
+    async def main():
+        try:
+            return await wiring.run_agent(
+                request,
+                fence=fence,
+                on_event=on_event,
+                cancelled=cancelled or asyncio.Event(),
+            )
+        finally:
+            await wiring.close_clients()
+
+    return asyncio.run(main())
+
+
+def ask(workspace_id, goal="[[complexity=0.4]] hello", *, purpose="sense", **fields):
+    values = {
+        "workspace_id": workspace_id,
+        "purpose": purpose,
+        "messages": [Message(role="user", content=f"<goal>{goal}</goal>")],
+        "schema": {
+            "type": "object",
+            "properties": {"complexity": {"type": "number", "maximum": 1}},
+            "required": ["complexity"],
+            "additionalProperties": False,
+        },
+        "schema_name": "sense",
+        "task_id": "00000000-0000-0000-0000-000000000001",
+        "root_task_id": "00000000-0000-0000-0000-000000000001",
+        "budget_usd": None,
+        "timeout_s": 5.0,
+        "fence": open_fence,
+    }
+
+    async def main():
+        try:
+            return await wiring.complete_json(**values | fields)
+        finally:
+            await wiring.close_clients()
+
+    return asyncio.run(main())
+
+
+def test_a_run_answers_and_leaves_its_trace(workspace_id):
+    request = make_request(workspace_id, make_agent(workspace_id), goal="[[answer=Hello.]] greet")
+
+    result = run(request)
+
+    row = Run.objects.get(pk=request.run_id)
+    (step,) = run_steps(workspace_id=workspace_id, run_id=request.run_id)
+    (entry,) = UsageEntry.objects.filter(run_id=request.run_id)
+    assert (result.stop, result.text, result.step_count) == ("answered", "Hello.", 1)
+    assert (row.status, row.stop, row.answer, row.model) == ("ended", "answered", "Hello.", "local")
+    assert step["content"] == "Hello."
+    assert entry.prompt_tokens == result.usage.prompt_tokens > 0
+    assert (entry.purpose, entry.endpoint, entry.model) == ("run", "environment", "local")
+
+
+def test_a_run_that_ended_is_not_run_again(workspace_id, server):
+    request = make_request(workspace_id, make_agent(workspace_id))
+    first = run(request)
+    calls = server.state.counts["chat"]
+
+    again = run(request)
+
+    assert again == replace(first, usage=again.usage)
+    assert again.usage.prompt_tokens == first.usage.prompt_tokens
+    assert server.state.counts["chat"] == calls
+
+
+def test_tools_are_called_and_their_outcomes_kept(workspace_id):
+    agent_id = make_agent(workspace_id, tools=["calculator"])
+    goal = '[[tool=calculator {"expression": "6*7"}]] compute'
+    events = []
+
+    async def hear(event):
+        events.append(event.type)
+
+    result = run(make_request(workspace_id, agent_id, goal=goal), on_event=hear)
+
+    effect = ToolEffect.objects.get()
+    assert "42" in result.text
+    assert (effect.tool, effect.state, effect.result) == ("calculator", "done", "42")
+    assert events[0] == "step_start"
+    assert events[-1] == "done"
+    assert {"text_delta", "tool_call_start", "tool_call_end", "usage"} <= set(events)
+
+
+class DyingFence:
+    """Lets some transactions through and then stands for a worker that was killed."""
+
+    def __init__(self, allowed):
+        self.left = allowed
+
+    def __call__(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Lost
+
+
+@pytest.mark.parametrize("allowed", range(12))
+def test_a_run_killed_anywhere_goes_on_behind_its_last_step(workspace_id, server, allowed):
+    agent_id = make_agent(workspace_id, tools=["remember", "recall"])
+    goal = '[[tool=remember {"text": "the sky is blue"}]] [[tool=recall {"query": "sky"}]] note'
+    request = make_request(workspace_id, agent_id, goal=goal)
+
+    with pytest.raises(Lost):
+        run(request, fence=DyingFence(allowed))
+    kept = Step.objects.filter(run_id=request.run_id).count()
+    server.reset()
+    result = run(request)
+
+    assert result.stop == "answered"
+    assert "the sky is blue" in result.text
+    assert [row.index for row in Step.objects.order_by("index")] == [0, 1, 2]
+    assert server.state.counts["chat"] == 3 - kept
+    assert ToolEffect.objects.count() == 2
+
+
+def test_a_call_that_needs_approval_waits_and_goes_on_when_it_is_given(workspace_id, server):
+    scene_create(workspace_id=workspace_id, slug="careful", default="allow", ask_tags=["write"])
+    agent_id = make_agent(workspace_id, tools=["remember"], scenes=["careful"])
+    goal = '[[tool=remember {"text": "x"}]] note'
+    request = make_request(workspace_id, agent_id, goal=goal)
+
+    waiting = run(request)
+    assert waiting.suspension is not None
+    question = approval_open(
+        workspace_id=workspace_id,
+        task_id=request.task_id,
+        run_id=request.run_id,
+        key=waiting.suspension.key,
+        kind=waiting.suspension.kind,
+        question=waiting.suspension.question,
+        options=waiting.suspension.options,
+        detail=waiting.suspension.detail,
+    )
+    status_between = Run.objects.get(pk=request.run_id).status
+    approval_answer(
+        approval_id=question.id, workspace_id=workspace_id, by="ada", decision="approve"
+    )
+    calls = server.state.counts["chat"]
+    done = run(request)
+
+    assert (waiting.stop, status_between) == ("suspended", "suspended")
+    assert done.stop == "answered"
+    assert "Remembered." in done.text
+    assert server.state.counts["chat"] == calls + 1
+    assert Approval.objects.get().status == "answered"
+
+
+def test_a_scene_that_forbids_a_tool_makes_a_violation(workspace_id):
+    scene_create(workspace_id=workspace_id, slug="reader", default="allow", deny_tags=["write"])
+    agent_id = make_agent(workspace_id, tools=["remember"], scenes=["reader"])
+    goal = '[[tool=remember {"text": "x"}]] note'
+
+    result = run(make_request(workspace_id, agent_id, goal=goal))
+
+    assert "Not allowed" in result.text
+    assert Violation.objects.get().tool == "remember"
+
+
+def test_a_tool_that_is_switched_off_is_not_offered(workspace_id, server):
+    wiring.workspace_prepare(workspace_id)
+    tool_update(workspace_id=workspace_id, name="calculator", enabled=False)
+    agent_id = make_agent(workspace_id, tools=["calculator", "done"])
+
+    run(make_request(workspace_id, agent_id))
+
+    (body,) = server.requests
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["done"]
+
+
+def test_a_run_keeps_the_version_it_began_with(workspace_id, server):
+    agent_id = make_agent(workspace_id, instructions="Be brief.", tools=["calculator"])
+    request = make_request(
+        workspace_id, agent_id, goal='[[tool=calculator {"expression": "1"}]] count'
+    )
+    with pytest.raises(Lost):
+        run(request, fence=DyingFence(4))
+
+    agent_update(workspace_id=workspace_id, agent_id=agent_id, instructions="Be long.")
+    run(request)
+
+    said = [body["messages"][0]["content"] for body in server.requests]
+    assert len(said) == 2
+    assert all("Be brief." in text for text in said)
+
+
+def test_a_budget_that_is_used_up_ends_the_run(workspace_id, server):
+    price = {"usd_per_million_prompt": Decimal(1000), "usd_per_million_completion": Decimal(1000)}
+    settings_listed(server)
+    endpoint_id = wiring.endpoint_create(
+        workspace_id=workspace_id, slug="paid", base_url=server.url, model="local", **price
+    )
+    budget_set(workspace_id=workspace_id, limit_usd=Decimal("0.01"))
+    agent_id = make_agent(workspace_id, endpoint_id=endpoint_id)
+
+    result = run(make_request(workspace_id, agent_id))
+
+    assert (result.stop, result.error_code) == ("over_budget", "agents.budget_exceeded")
+    assert server.state.counts["chat"] == 0
+
+
+def settings_listed(server):
+    """The test server is on loopback, which only an operator may list."""
+    from django.conf import settings  # noqa: PLC0415 -- the fixture's own
+
+    settings.LOOM_EGRESS_ALLOW = ["127.0.0.1"]
+    del server
+
+
+def test_a_private_address_that_is_not_listed_is_refused(workspace_id, server, settings):
+    settings.LOOM_EGRESS_ALLOW = []
+    endpoint_id = wiring.endpoint_create(
+        workspace_id=workspace_id, slug="inside", base_url=server.url, model="local"
+    )
+    agent_id = make_agent(workspace_id, endpoint_id=endpoint_id)
+
+    result = run(make_request(workspace_id, agent_id))
+
+    assert (result.stop, result.error_code) == ("failed", "agents.endpoint_unusable")
+    assert "LOOM_EGRESS_ALLOW" in result.error_message
+    assert server.state.counts["chat"] == 0
+
+
+def test_a_listed_endpoint_is_called_with_its_own_key(workspace_id, server, settings):
+    settings.LOOM_EGRESS_ALLOW = ["127.0.0.0/8"]
+    endpoint_id = wiring.endpoint_create(
+        workspace_id=workspace_id, slug="inside", base_url=server.url, secret="row-key"
+    )
+    agent_id = make_agent(workspace_id, endpoint_id=endpoint_id)
+
+    result = run(make_request(workspace_id, agent_id))
+
+    assert result.stop == "answered"
+    assert UsageEntry.objects.get().endpoint == "inside"
+
+
+def test_nobody_at_the_endpoint_is_unavailable_and_the_run_goes_on_later(workspace_id, settings):
+    request = make_request(workspace_id, make_agent(workspace_id))
+    there, settings.LOOM_MODEL = settings.OPENAI_BASE_URL, "local"
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+
+    first = run(replace(request, metadata={}))
+    status_between = Run.objects.get(pk=request.run_id).status
+    settings.OPENAI_BASE_URL = there
+    second = run(request)
+
+    assert (first.stop, status_between) == ("unavailable", "running")
+    assert second.stop == "answered"
+
+
+def test_the_fallback_answers_when_nobody_does_at_the_first(workspace_id, server, settings):
+    settings.LOOM_EGRESS_ALLOW = ["127.0.0.1"]
+    spare = wiring.endpoint_create(
+        workspace_id=workspace_id, slug="spare", base_url=server.url, model="local"
+    )
+    first = wiring.endpoint_create(
+        workspace_id=workspace_id,
+        slug="first",
+        base_url="http://127.0.0.1:9/v1",
+        model="gone",
+        fallback_id=spare,
+    )
+    agent_id = make_agent(workspace_id, endpoint_id=first)
+
+    result = run(make_request(workspace_id, agent_id, goal="[[answer=here]] who"))
+
+    assert (result.stop, result.text) == ("answered", "here")
+
+
+def test_an_unknown_agent_fails_the_run_and_writes_nothing(workspace_id):
+    other = make_agent(make_workspace())
+
+    results = [
+        run(make_request(workspace_id, agent_id))
+        for agent_id in (other, "no-uuid", "00000000-0000-0000-0000-000000000000")
+    ]
+
+    assert {(r.stop, r.error_code) for r in results} == {("failed", "agents.not_found")}
+    assert not Run.objects.exists()
+
+
+def test_a_cancelled_run_stops(workspace_id):
+    request = make_request(
+        workspace_id, make_agent(workspace_id), goal="[[latency=5000]] slow", metadata={}
+    )
+
+    async def main():
+        cancelled = asyncio.Event()
+
+        async def hear(event):
+            if event.type == "step_start":
+                cancelled.set()
+
+        result = await wiring.run_agent(
+            request, fence=open_fence, on_event=hear, cancelled=cancelled
+        )
+        await wiring.close_clients()
+        return result
+
+    result = asyncio.run(main())
+
+    row = Run.objects.get(pk=request.run_id)
+    assert (result.stop, row.status, row.stop) == ("cancelled", "ended", "cancelled")
+
+
+def test_without_any_model_the_reader_says_what_it_is(settings):
+    settings.OPENAI_BASE_URL = settings.OPENAI_API_KEY = settings.LOOM_MODEL = ""
+    workspace_id = make_workspace()
+
+    described = wiring.model_describe(workspace_id)
+    reply = ask(workspace_id)
+    result = run(make_request(workspace_id, make_agent(workspace_id, tools=["search_knowledge"])))
+
+    assert (described["kind"], described["model"]) == ("extractive", "extractive-reader")
+    assert "no language model" in described["sentence"]
+    assert (reply.value, reply.why, reply.retryable) == (None, "model cannot", False)
+    assert result.stop == "answered"
+
+
+def test_the_only_listed_model_is_used_when_none_is_named(workspace_id):
+    assert wiring.model_describe(workspace_id)["model"] == "local"
+
+
+def test_json_that_fits_comes_back_with_its_usage(workspace_id):
+    reply = ask(workspace_id)
+
+    assert (reply.value, reply.why, reply.model) == ({"complexity": 0.4}, "", "local")
+    entry = UsageEntry.objects.get()
+    assert entry.purpose == "sense"
+    assert Usage(
+        prompt_tokens=entry.prompt_tokens, completion_tokens=entry.completion_tokens
+    ) == replace(reply.usage, cached_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("goal", "why", "retryable"),
+    [
+        ("[[junk]] x", "invalid", False),
+        ("[[fault=401]] x", "refused", False),
+        ("[[fault=hang]] x", "unavailable", True),
+    ],
+)
+def test_json_that_does_not_come_says_why(workspace_id, goal, why, retryable):
+    reply = ask(workspace_id, goal, timeout_s=1.0)
+
+    assert (reply.value, reply.why, reply.retryable) == (None, why, retryable)
+    assert reply.message
+
+
+def test_a_judge_has_its_own_model(workspace_id, server, settings):
+    settings.LOOM_MODEL, settings.LOOM_JUDGE_MODEL = "worker", "judge-model"
+
+    for purpose in ("sense", "judge"):
+        ask(workspace_id, purpose=purpose)
+
+    assert [body["model"] for body in server.requests] == ["worker", "judge-model"]
+
+
+def test_a_lost_claim_passes_through_json_calls(workspace_id):
+    with pytest.raises(Lost):
+        ask(workspace_id, fence=DyingFence(0))
+
+
+def test_the_environments_endpoint_is_a_row_that_cannot_be_changed(workspace_id, server):
+    wiring.workspace_prepare(workspace_id)
+
+    (row,) = endpoint_list(workspace_id=workspace_id).results
+
+    assert (row.slug, row.base_url, row.read_only) == ("environment", server.url, True)
+    assert row.has_secret is False
+
+
+def test_an_agent_bound_to_the_environments_row_runs(workspace_id):
+    wiring.workspace_prepare(workspace_id)
+    (row,) = endpoint_list(workspace_id=workspace_id).results
+    agent_id = make_agent(workspace_id, endpoint_id=row.id)
+
+    result = run(make_request(workspace_id, agent_id))
+
+    assert isinstance(result, RunResult)
+    assert result.stop == "answered"
