@@ -5,6 +5,9 @@ from django.urls import path
 from cluster import api
 
 urlpatterns = [
+    path("schedules", api.ScheduleListView.as_view()),
+    path("schedules/<uuid:schedule_id>", api.ScheduleView.as_view()),
+    path("schedules/<uuid:schedule_id>/run", api.ScheduleRunView.as_view()),
     path("tasks", api.TaskListView.as_view()),
     path("tasks/<uuid:task_id>", api.TaskView.as_view()),
     path("tasks/<uuid:task_id>/cancel", api.TaskCancelView.as_view()),

@@ -1,0 +1,85 @@
+"""The site's own paths, through the whole application."""
+
+import pytest
+
+from loomsite.access.bridge import db
+from tests.factories.access import make_tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/live/"])
+async def test_a_living_process_says_so(http, path):
+    async with http() as client:
+        response = await client.get(path)
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_a_process_with_its_services_is_ready(http):
+    async with http() as client:
+        response = await client.get("/health/ready")
+
+    assert response.json() == {"status": "ok", "database": "ok", "redis": "ok"}
+
+
+async def test_without_redis_a_process_is_ready_and_says_what_it_lacks(http, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    async with http() as client:
+        response = await client.get("/health/ready")
+
+    assert response.status_code == 200
+    assert response.json() == {"status": "degraded", "database": "ok", "redis": "unreachable"}
+
+
+async def test_the_root_leads_to_the_admin(http):
+    async with http() as client:
+        response = await client.get("/")
+
+    assert (response.status_code, response.headers["location"]) == (302, "/admin/")
+
+
+async def test_the_schema_names_every_resource_and_the_docs_need_no_other_site(http):
+    async with http() as client:
+        schema = await client.get("/api/schema?format=json")
+        docs = await client.get("/api/docs/")
+
+    paths = schema.json()["paths"]
+    assert {"/api/v1/tasks", "/api/v1/tasks/{task_id}/cancel", "/api/v1/agents",
+            "/api/v1/schedules", "/api/v1/keys", "/api/v1/search"} <= set(paths)  # fmt: skip
+    assert docs.status_code == 200
+    assert 'src="http' not in docs.text
+    assert 'href="http' not in docs.text
+
+
+async def test_another_host_is_a_problem(http):
+    async with http(Host="evil.example") as client:
+        response = await client.get("/api/v1/tasks")
+
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_announces_too_much_is_413_before_it_is_read(http):
+    tenant = await db(make_tenant)
+
+    async with http(tenant.key) as client:
+        response = await client.post(
+            "/api/v1/tasks", content=b"{}", headers={"Content-Length": "99999999999"}
+        )
+
+    assert (response.status_code, response.json()["code"]) == (413, "access.body_too_large")
+
+
+async def test_a_body_that_grows_too_large_is_413(http):
+    tenant = await db(make_tenant)
+
+    async def endless():
+        for _ in range(40):
+            yield b"x" * 1_000_000
+
+    async with http(tenant.key) as client:
+        response = await client.post("/api/v1/tasks", content=endless())
+
+    assert (response.status_code, response.json()["code"]) == (413, "access.body_too_large")
