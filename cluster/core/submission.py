@@ -16,13 +16,15 @@ GOAL_MAX = 100_000
 CONTEXT_MAX = 400_000
 METADATA_MAX = 64_000
 CHECKS_MAX = 20
+NAMES_MAX = 100
+NAME_MAX = 200
 KEY_MAX = 200
 CYCLES_MAX = 10
 PRIORITY_MAX = 100
 DEADLINE_MAX_S = 366 * 24 * 3600
 BUDGET_MAX = Decimal(1_000_000)
 _WHITE = frozenset("\t\n\r")
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
+_UUID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def submission_read(raw: Mapping[str, Any]) -> Submission:
         min_score=_number(given, "min_score", 0, 1),
         deadline_s=_number(given, "deadline_s", 0.001, DEADLINE_MAX_S),
         priority=_whole(given, "priority", 0, -PRIORITY_MAX, PRIORITY_MAX),
-        collections=_words(given.get("collections", ()), "collections"),
+        collections=_names(given.get("collections", ()), "collections"),
         metadata=_metadata(given.get("metadata", {})),
         idempotency_key=_text(given, "idempotency_key", KEY_MAX) or None,
     )
@@ -102,10 +104,11 @@ def task_id_read(value: object) -> str:
     Raises:
         TaskUnknown: It is no UUID.
     """
-    text = str(value).strip().lower()
-    if not _UUID.fullmatch(text):
-        raise TaskUnknown(f"There is no task {text[:100]!r}.", field="task_id")
-    return text
+    text = str(value)[:100].strip().lower()
+    found = _UUID.fullmatch(text)
+    if not found:
+        raise TaskUnknown(f"There is no task {text!r}.", field="task_id")
+    return "-".join(found.groups())
 
 
 def text_problem(text: str) -> str:
@@ -167,11 +170,19 @@ def _money(value: object) -> Decimal | None:
     return amount.quantize(Decimal("0.000001"))
 
 
-def _words(value: object, name: str) -> tuple[str, ...]:
+def _names(value: object, name: str) -> tuple[str, ...]:
     items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
-    if items is None or not all(isinstance(item, str) and item for item in items):
-        raise TaskInvalid(f"{name} must be a list of names.", field=name)
+    if items is None or len(items) > NAMES_MAX or not all(map(_is_name, items)):
+        raise TaskInvalid(
+            f"{name} must be a list of names: at most {NAMES_MAX}, each of 1 to {NAME_MAX} "
+            "characters.",
+            field=name,
+        )
     return tuple(dict.fromkeys(str(item) for item in items))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= NAME_MAX and not text_problem(value)
 
 
 def _checks(value: object) -> tuple[Json, ...]:
@@ -200,16 +211,17 @@ def _metadata(value: object) -> Json:
 
 def _storable(value: object, name: str, most: int) -> None:
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=True)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         raise TaskInvalid(
             f"{name} must be plain JSON, without NaN or infinity.", field=name
         ) from None
     if len(text) > most:
         raise TaskInvalid(f"{name} has {len(text):,} characters, at most {most:,}.", field=name)
-    if "\\u0000" in text:
+    # Written out, a null character is an escape behind an even number of backslashes.
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
         raise TaskInvalid(f"{name} has a null character: take it out.", field=name)
     try:
-        json.loads(text).__repr__().encode()
+        text.encode()
     except UnicodeEncodeError:
         raise TaskInvalid(f"{name} has half a character: send valid Unicode.", field=name) from None

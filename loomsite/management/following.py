@@ -15,7 +15,10 @@ from cluster.selectors import tasks as selectors
 LOOK_EACH_S = 0.25
 BIDS_SHOWN = 8
 Task = dict[str, Any]
-_TELLING = frozenset({"phase.started", "phase.ended", "task.finished", "task.taken_over"})
+_LONG = frozenset({"sense", "execute", "evaluate"})
+_TELLING = frozenset(
+    {"phase.started", "phase.ended", "tool_call.ended", "task.finished", "task.taken_over"}
+)
 
 
 class Follower:
@@ -39,20 +42,24 @@ class Follower:
             time.sleep(LOOK_EACH_S)
 
     def _tell_all(self) -> None:
+        """Tell what is new in the whole tree, in the order in which it happened."""
+        news: list[tuple[str, str, Task]] = []
+
         def visit(node: Task) -> None:
             self._names.setdefault(node["id"], node["key"])
-            self._tell(node["id"])
+            for event in selectors.task_events(
+                workspace_id=self._workspace_id,
+                task_id=node["id"],
+                after=self._seen.get(node["id"], 0),
+            ):
+                self._seen[node["id"]] = event["seq"]
+                news.append((event["at"], node["id"], event))
             for child in node["children"]:
                 visit(child)
 
         visit(selectors.task_tree(**self._where))
-
-    def _tell(self, task_id: str) -> None:
-        for event in selectors.task_events(
-            workspace_id=self._workspace_id, task_id=task_id, after=self._seen.get(task_id, 0)
-        ):
-            self._seen[task_id] = event["seq"]
-            if event["type"] in _TELLING or event["type"] == "tool_call.ended":
+        for _, task_id, event in sorted(news, key=lambda new: (new[0], new[2]["seq"])):
+            if event["type"] in _TELLING:
                 self._say(task_id, event)
 
     def _say(self, task_id: str, event: Task) -> None:
@@ -60,7 +67,8 @@ class Follower:
         name = f"[cyan]{escape(self._names[task_id]):<8}[/cyan]"
         match event["type"]:
             case "phase.started":
-                self._console.print(f"{name} [bold]{data['phase'].upper()}[/bold] …", style="dim")
+                if data["phase"] in _LONG:
+                    self._console.print(f"{name} {data['phase'].upper()} …", style="dim")
             case "phase.ended":
                 said = _CONCLUDED[data["phase"]](data["summary"])
                 self._console.print(

@@ -1,5 +1,6 @@
 """EXECUTE: one run of one agent, or the children's answers put together."""
 
+import re
 from datetime import timedelta
 
 from cluster.core.steps import Ask, Delegate, Park, Record, RunAgent, RunOutcome, Unavailable
@@ -14,6 +15,7 @@ from cluster.core.types import (
 )
 
 RETRY_AT_LEAST_S = 0.5
+_MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
 def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | Park | Record:
@@ -63,14 +65,17 @@ def conclude(view: TaskView, outcome: RunOutcome) -> Record | Ask | Delegate | P
 def assembled(view: TaskView) -> Executed:
     """Return the parts' answers in order, each under its own goal, with all their citations."""
     failed = _failed(view)
+    citations = _citations(view.children)
     sections = [
-        f"### {_title(child)}\n\n{child.answer}" for child in view.children if child.answer
+        f"### {_title(child)}\n\n{_renumbered(child, citations)}"
+        for child in view.children
+        if child.answer
     ] + [f"### {_title(child)}\n\n(No answer: {child.error_message})" for child in failed]
     answered = any(child.status == Status.SUCCEEDED for child in view.children)
     return Executed(
         stop="answered" if answered and not failed else "failed",
         answer="\n\n".join(sections),
-        citations=_citations(view.children),
+        citations=citations,
         failed_parts=tuple(child.key for child in failed),
         error_code="cluster.parts_failed" if failed else "",
         error_message=_said(failed),
@@ -132,6 +137,21 @@ def _citations(children: tuple[ChildView, ...]) -> tuple[CitedSpan, ...]:
         for citation in child.citations:
             seen.setdefault((citation.document_id, citation.start, citation.end), citation)
     return tuple(seen.values())
+
+
+def _renumbered(child: ChildView, citations: tuple[CitedSpan, ...]) -> str:
+    """Return a part's answer with its `[n]` markers counted over the whole answer's citations."""
+
+    def whole(match: re.Match[str]) -> str:
+        number = int(match.group(1))
+        if not 1 <= number <= len(child.citations):
+            return match.group()
+        own = child.citations[number - 1]
+        spot = (own.document_id, own.start, own.end)
+        place = [(c.document_id, c.start, c.end) for c in citations].index(spot)
+        return f"[{place + 1}]"
+
+    return _MARKER.sub(whole, child.answer)
 
 
 def _title(child: ChildView) -> str:

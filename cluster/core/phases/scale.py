@@ -18,9 +18,12 @@ from cluster.core.types import (
     Part,
     Scaled,
     Sensed,
+    Status,
     TaskView,
 )
 
+KEPT_SCORE = 0.5
+"""A part's answer with less is worked on again in the next cycle."""
 PARTS_GUESSED = 3
 """Parts a plan is expected to have before there is one."""
 
@@ -210,9 +213,11 @@ def _needs(goal: str, index: int, where: dict[int, int]) -> set[int]:
 
 
 def _reuse(view: TaskView, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Keep the answers that the cycle before already got right."""
+    """Keep the answers that an earlier cycle got right, as far as anybody looked."""
     good: dict[str, ChildView] = {
-        child.goal: child for child in view.earlier_children if child.status == "succeeded"
+        child.goal: child
+        for child in view.earlier_children
+        if child.status == Status.SUCCEEDED and (child.score is None or child.score >= KEPT_SCORE)
     }
     return tuple(
         Part(

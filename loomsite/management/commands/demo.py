@@ -26,6 +26,7 @@ from loomsite.management.following import Follower, task_forest
 
 TIMEOUT_S = 600.0
 QUOTE_CHARS = 160
+WIDTH = 140
 
 
 class Command(DoorCommand):
@@ -38,7 +39,7 @@ class Command(DoorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         out = sys.stderr if options["json"] else sys.stdout
-        console = Console(file=out, highlight=False, soft_wrap=not out.isatty())
+        console = Console(file=out, highlight=False, width=None if out.isatty() else WIDTH)
         home = Home(root=settings.LOOM_HOME)
         with self.told_to_a_person(), attach.stack(home, os.environ) as stack:
             workspace_id = _seed(console)
@@ -58,9 +59,7 @@ class Command(DoorCommand):
             _conclude(console, workspace_id, task)
             admin = f"{stack.url.rstrip('/')}/admin/cluster/task/{task_id}/change/"
             console.print(f"\nIn the admin, while the stack is up: {admin}")
-            console.print(
-                "Go on with: make up    (the same data; its first start made the password)"
-            )
+            console.print("Go on with: make up    (the same data)")
         if options["json"]:
             self.emit(task)
         raise SystemExit(_exit_code(task))
@@ -69,7 +68,7 @@ class Command(DoorCommand):
 def _seed(console: Console) -> str:
     """Make the demo's workspace, agents and documents; what is there already stays."""
     workspace_id = workspace_ensure(slug=showcase.WORKSPACE, name="Demo")
-    console.print(escape(model_describe(workspace_id).sentence))
+    console.print(escape(model_describe(workspace_id)["sentence"]))
     population_ready(workspace_id=workspace_id)
     for slug, spec in showcase.BLUEPRINTS.items():
         blueprint_add(workspace_id=workspace_id, slug=slug, spec=spec, reason="seeded by the demo")
