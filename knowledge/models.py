@@ -259,6 +259,15 @@ class ChunkVector(models.Model):
     vector = HalfVectorField()
     indexed = models.BooleanField(default=False)
 
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["collection_id", "model_id"],
+                condition=Q(indexed=False),
+                name="knowledge_vector_fresh",
+            )
+        ]
+
     def __str__(self) -> str:
         return f"vector of {self.chunk_id}"
 

@@ -24,6 +24,12 @@ def document_ingest_job(self: Task, document_id: str) -> None:
 
 
 @shared_task
+def vectors_index_job(collection_id: int) -> None:
+    """Bring the index of a large collection's vectors up to date."""
+    wiring.vectors_index(collection_id)
+
+
+@shared_task
 def documents_requeue_job() -> None:
     """Queue documents again whose job was lost with a broker or a worker."""
     wiring.documents_requeue(older_than_s=_FORGOTTEN_AFTER_S)

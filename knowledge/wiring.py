@@ -1,6 +1,7 @@
 """Retrieval with its parts plugged in: what doors and agents call."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from knowledge.embedders.openai_compat import OpenAiEmbedder
 from knowledge.loaders.registry import load
 from knowledge.services import collections, documents, embeddings
 from knowledge.services.ingest import IngestResult, documents_ingest
-from knowledge.store import DatabaseIndex
+from knowledge.store.searching import DatabaseIndex
 
 document_text = selectors.document_text
 document_delete = documents.document_delete
@@ -82,21 +83,17 @@ def search(
         EmbeddingUnavailable: From the embedding endpoint.
     """
     parsed = filtering.parse_filters(filters)
+    question = SearchQuery(
+        text=query, limit=limit, group_by=group_by, explain=explain, fusion=fusion
+    )
+    retrieval.check(question)
     refs = selectors.collection_list_searchable(workspace_id=workspace_id, slugs=collections)
     if not refs:
         return []
     engine = _plugged()
     model_id = embeddings.embedding_model_ensure(embedder=engine) if engine else None
-    languages = {ref.language for ref in refs}
     return retrieval.search(
-        SearchQuery(
-            text=query,
-            language=min(languages),
-            limit=limit,
-            group_by=group_by,
-            explain=explain,
-            fusion=fusion,
-        ),
+        replace(question, language=min(ref.language for ref in refs)),
         index=DatabaseIndex(
             workspace_id=workspace_id,
             collection_ids=[ref.id for ref in refs],
@@ -151,6 +148,14 @@ def document_submit(*, workspace_id: UUID | str, collection: str, document: Docu
 def document_ingest(document_id: str) -> str:
     """Ingest a document that was taken in, and return its status; for the job."""
     return documents.document_ingest(document_id=document_id, load=load, embedder=_plugged())
+
+
+def vectors_index(collection_id: int) -> bool:
+    """Bring the index of a large collection's vectors up to date; for the job."""
+    engine = _plugged()
+    return engine is not None and embeddings.vectors_index(
+        collection_id=collection_id, embedder=engine
+    )
 
 
 def document_give_up(document_id: str, error: KnowledgeError) -> None:

@@ -42,7 +42,7 @@ def search(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> li
         SearchInvalid: The query is empty, or too long.
         EmbeddingUnavailable: From the embedder.
     """
-    _check(query)
+    check(query)
     lists = _lists(query, index=index, embedder=embedder)
     if query.feedback and lists.vector is not None and query.fusion in ("convex", "rrf"):
         first = _fused(query, lists)
@@ -53,7 +53,12 @@ def search(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> li
     return _hits(query, _fused(query, lists), lists, index=index)
 
 
-def _check(query: SearchQuery) -> None:
+def check(query: SearchQuery) -> None:
+    """Pass when a query can be answered.
+
+    Raises:
+        SearchInvalid: It is empty or too long, or asks for too many hits or none.
+    """
     if not query.text.strip():
         raise SearchInvalid("The query is empty: say what to look for.")
     if len(query.text) > MAX_QUERY_CHARS:

@@ -8,6 +8,7 @@ from django.db import transaction
 from knowledge.core.analysis import LANGUAGES
 from knowledge.core.errors import CollectionInvalid, CollectionMissing
 from knowledge.models import Collection, StatisticsDelta, TermStatistic
+from knowledge.store import vectors
 
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -84,3 +85,4 @@ def collection_delete(*, workspace_id: UUID | str, slug: str) -> None:
         row.delete()
         StatisticsDelta.objects.filter(collection_id=collection_id).delete()
         TermStatistic.objects.filter(collection_id=collection_id).delete()
+        vectors.indexes_drop(collection_id)

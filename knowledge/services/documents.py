@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from knowledge import store
 from knowledge.core.errors import (
     DocumentMissing,
     DocumentRejected,
@@ -21,6 +20,7 @@ from knowledge.core.types import DocumentInput
 from knowledge.models import Document, DocumentSource
 from knowledge.selectors import CollectionRef
 from knowledge.services.ingest import Load, documents_ingest
+from knowledge.store import statistics
 
 INGEST_JOB = "knowledge.tasks.document_ingest_job"
 TEXT_FILE = "text"  # the file name of a document that came as text
@@ -183,8 +183,8 @@ def document_delete(*, workspace_id: UUID | str, document_id: UUID | str) -> Non
         row = _locked(workspace_id, document_id)
         collection_id = row.collection_id
         row.delete()
-    if store.delta_count(collection_id) >= store.FOLD_AFTER:
-        store.statistics_fold(collection_id)
+    if statistics.delta_count(collection_id) >= statistics.FOLD_AFTER:
+        statistics.statistics_fold(collection_id)
 
 
 def _locked(workspace_id: UUID | str, document_id: UUID | str) -> Document:

@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from django.db import connection
+from celery import current_app
+from django.db import connection, transaction
 
 from knowledge.core.errors import EmbeddingUnavailable
 from knowledge.core.ports import Embedder
 from knowledge.models import CachedEmbedding, EmbeddingModel
+from knowledge.store import vectors
 
 _BATCH = 64  # texts a call of the embedder, and rows a transaction: what a killed ingest keeps
 _READ = 2_000
+INDEX_JOB = "knowledge.tasks.vectors_index_job"
 
 
 def embedding_model_ensure(*, embedder: Embedder) -> int:
@@ -35,12 +38,29 @@ def texts_embed(*, texts: Sequence[str], embedder: Embedder) -> list[list[float]
     pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
     for start in range(0, len(pending), _BATCH):
         batch = pending[start : start + _BATCH]
-        vectors = embedder.embed([text for _, text in batch])
-        _check(vectors, expected=len(batch), dim=embedder.dim)
-        fresh = {digest: vector for (digest, _), vector in zip(batch, vectors, strict=True)}
+        made = embedder.embed([text for _, text in batch])
+        _check(made, expected=len(batch), dim=embedder.dim)
+        fresh = {digest: vector for (digest, _), vector in zip(batch, made, strict=True)}
         _keep(model_id, fresh)
         known.update(fresh)
     return [known[digest] for digest in digests]
+
+
+def vectors_index_queue(*, collection_id: int, embedder: Embedder) -> None:
+    """Queue the indexing of a collection's vectors when it is large, and the index behind."""
+    if vectors.wants_indexing(collection_id, model_id=embedding_model_ensure(embedder=embedder)):
+        transaction.on_commit(
+            lambda: current_app.send_task(INDEX_JOB, args=[collection_id]), robust=True
+        )
+
+
+def vectors_index(*, collection_id: int, embedder: Embedder) -> bool:
+    """Bring the index of a collection's vectors up to date; False when somebody else does."""
+    return vectors.index_bring_up_to_date(
+        collection_id,
+        model_id=embedding_model_ensure(embedder=embedder),
+        dim=embedder.dim,
+    )
 
 
 def _known(model_id: int, digests: Sequence[bytes]) -> dict[bytes, list[float]]:
@@ -54,11 +74,11 @@ def _known(model_id: int, digests: Sequence[bytes]) -> dict[bytes, list[float]]:
     return found
 
 
-def _keep(model_id: int, vectors: Mapping[bytes, Sequence[float]]) -> None:
+def _keep(model_id: int, fresh: Mapping[bytes, Sequence[float]]) -> None:
     # In order of digest: two processes that embed the same texts must not wait for each other.
     rows = [
-        (model_id, digest, "[" + ",".join(map(repr, vectors[digest])) + "]")
-        for digest in sorted(vectors)
+        (model_id, digest, "[" + ",".join(map(repr, fresh[digest])) + "]")
+        for digest in sorted(fresh)
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -68,11 +88,11 @@ def _keep(model_id: int, vectors: Mapping[bytes, Sequence[float]]) -> None:
         )
 
 
-def _check(vectors: Sequence[Sequence[float]], *, expected: int, dim: int) -> None:
-    if len(vectors) != expected or any(len(vector) != dim for vector in vectors):
+def _check(made: Sequence[Sequence[float]], *, expected: int, dim: int) -> None:
+    if len(made) != expected or any(len(vector) != dim for vector in made):
         raise EmbeddingUnavailable(
-            f"The embedding model gave {len(vectors)} vectors of "
-            f"{sorted({len(vector) for vector in vectors})} numbers for {expected} texts; "
+            f"The embedding model gave {len(made)} vectors of "
+            f"{sorted({len(vector) for vector in made})} numbers for {expected} texts; "
             f"expected {dim} numbers each.",
             retryable=False,
         )

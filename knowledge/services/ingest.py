@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from knowledge import store
 from knowledge.core.errors import DocumentBusy, DocumentRejected, KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import (
@@ -26,7 +25,12 @@ from knowledge.core.preparing import (
 from knowledge.core.types import DocumentInput, LoadedText
 from knowledge.models import Chunk, ChunkVector, Document
 from knowledge.selectors import CollectionRef
-from knowledge.services.embeddings import embedding_model_ensure, texts_embed
+from knowledge.services.embeddings import (
+    embedding_model_ensure,
+    texts_embed,
+    vectors_index_queue,
+)
+from knowledge.store import statistics, writing
 
 Load = Callable[[DocumentInput], LoadedText]
 
@@ -68,9 +72,13 @@ def documents_ingest(
         yield from _batch_ingest(
             batch, workspace_id=workspace_id, collection=collection, load=load, embedder=embedder
         )
-        if store.delta_count(collection.id) >= store.FOLD_AFTER:
-            store.statistics_fold(collection.id)
-    store.statistics_fold(collection.id)
+        if statistics.delta_count(collection.id) >= statistics.FOLD_AFTER:
+            statistics.statistics_fold(collection.id)
+    if embedder is not None:
+        vectors_index_queue(collection_id=collection.id, embedder=embedder)
+    statistics.statistics_fold(collection.id)
+    if embedder is not None:
+        vectors_index_queue(collection_id=collection.id, embedder=embedder)
 
 
 def _batch_ingest(
@@ -268,8 +276,8 @@ def _chunks_replace(
     Chunk.objects.filter(pk__in=gone).delete()
     Chunk.objects.bulk_update(kept, ["ordinal", "start", "end"], batch_size=1_000)
     Chunk.objects.bulk_create([row for row, _ in new], batch_size=2_000)
-    store.terms_write(
-        [store.ChunkRow(chunk_id=row.pk, terms=chunk.terms) for row, chunk in new],
+    writing.terms_write(
+        [writing.ChunkRow(chunk_id=row.pk, terms=chunk.terms) for row, chunk in new],
         collection_id=collection_id,
     )
     if model_id is not None:
@@ -279,7 +287,7 @@ def _chunks_replace(
             ).values_list("chunk_id", flat=True)
         )
         rows = [row for row in kept if row.pk not in with_vector] + [row for row, _ in new]
-        store.vectors_write(
+        writing.vectors_write(
             ((row.pk, vectors[row.content_hash]) for row in rows),
             collection_id=collection_id,
             model_id=model_id,

@@ -12,7 +12,7 @@ from knowledge.selectors import CollectionRef
 from knowledge.services.collections import collection_ensure
 from knowledge.services.embeddings import embedding_model_ensure
 from knowledge.services.ingest import IngestResult, documents_ingest
-from knowledge.store import DatabaseIndex
+from knowledge.store.searching import DatabaseIndex
 from knowledge.testing import WordEmbedder
 from tests.factories.access import make_tenant
 

@@ -16,7 +16,7 @@ from knowledge.models import (
 )
 from knowledge.services.collections import collection_delete
 from knowledge.services.documents import document_delete
-from knowledge.store import statistics_fold
+from knowledge.store.statistics import statistics_fold
 from knowledge.testing import WordEmbedder
 from tests.factories.knowledge import make_shelf
 

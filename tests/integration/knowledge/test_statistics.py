@@ -19,7 +19,7 @@ from knowledge.models import (
     TermStatistic,
 )
 from knowledge.services.documents import document_delete
-from knowledge.store import statistics_fold
+from knowledge.store.statistics import statistics_fold
 from tests.factories.knowledge import make_shelf
 
 
@@ -78,7 +78,7 @@ def test_sparse_vectors_are_computed_anew_when_lengths_have_drifted():
 @pytest.mark.django_db(transaction=True)
 def test_statistics_are_exact_after_concurrent_ingests_and_deletes():
     shelf = make_shelf(embedder=None)
-    words = "loom weft warp sail wind cloth thread frame".split()
+    words = ["loom", "weft", "warp", "sail", "wind", "cloth", "thread", "frame"]
 
     def work(seed):
         rng = Random(seed)

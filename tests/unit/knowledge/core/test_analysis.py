@@ -42,7 +42,13 @@ def test_a_query_of_cjk_letters_gives_pairs_and_a_document_the_letters_too():
 
 
 def test_cjk_and_latin_in_one_run_are_told_apart():
-    assert analyze("PostgreSQLの設定", query=True) == ["postgresql", "postgr", "sql", "の設", "設定"]
+    assert analyze("PostgreSQLの設定", query=True) == [
+        "postgresql",
+        "postgr",
+        "sql",
+        "の設",
+        "設定",
+    ]
 
 
 def test_a_language_has_its_own_stems_and_stop_words():
