@@ -97,8 +97,11 @@ class MemoryDriver:
         )
         phases: list[object] = []
         settlements: list[Settlement] = []
+        gone_since: datetime | None = None
         while True:
-            view = replace(view, now=self._clock())
+            now = self._clock()
+            gone_s = (now - gone_since).total_seconds() if gone_since else 0.0
+            view = replace(view, now=now, unavailable_s=gone_s)
             step = amoeba.next_step(view)
             inside = (
                 amoeba.conclude(view, step, await perform(view, step, self._ports))
@@ -107,6 +110,7 @@ class MemoryDriver:
             )
             match inside:
                 case Record():
+                    gone_since = None
                     view = _recorded(view, inside)
                     phases.append(inside.result)
                 case HoldAuction():
@@ -127,6 +131,8 @@ class MemoryDriver:
                         finish=inside, phases=tuple(phases), settlements=tuple(settlements)
                     )
                 case Park():
+                    if inside.unavailable and gone_since is None:
+                        gone_since = view.now
                     await self._pause(inside)
                 case Ask() | Delegate():
                     raise WaitsForSomebody(inside.suspended.question or inside.suspended.kind)

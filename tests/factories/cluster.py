@@ -1,0 +1,205 @@
+"""Views, fakes and driven tasks for tests of the cluster."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from cluster.core.checks import CheckResult, check_run
+from cluster.core.perform import Ports
+from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
+from cluster.core.types import (
+    Adapted,
+    ChildView,
+    CitedSpan,
+    Cost,
+    Executed,
+    Json,
+    Matched,
+    Outcome,
+    Part,
+    Scaled,
+    Sensed,
+    Status,
+    TaskSpec,
+    TaskView,
+    Verdict,
+)
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+TASK_ID = "00000000-0000-4000-8000-000000000001"
+_numbers = itertools.count(1)
+
+SENSED = Sensed(
+    complexity=0.3, confidence=0.8, domain="general", weights={"general": 1.0}, source="model"
+)
+MATCHED = Matched(
+    node_id="node-1",
+    agent_id="agent-1",
+    agent="ada",
+    auction_id="auction-1",
+    reason="the only bidder",
+    success_probability=0.7,
+    bid_count=1,
+)
+SOLO = Scaled(split=False, reason="alone is expected to be worth more")
+ANSWERED = Executed(stop="answered", answer="42", run_id="run-1", step_count=1)
+GOOD = Verdict(outcome=Outcome.SUCCEEDED, score=0.9, verified=True, accepted=True, judge="judge")
+BAD = Verdict(
+    outcome=Outcome.FAILED, score=0.1, verified=True, accepted=False, comment="the sum is wrong"
+)
+ADAPTED = Adapted(settled=1, reason="capability updated")
+
+
+def make_spec(**fields: Any) -> TaskSpec:
+    values: dict[str, Any] = {
+        "id": TASK_ID,
+        "workspace_id": "workspace-1",
+        "goal": "Say what six times seven is.",
+        "root_id": TASK_ID,
+    }
+    return TaskSpec(**values | fields)
+
+
+def make_view(*, spec: Mapping[str, Any] | None = None, **fields: Any) -> TaskView:
+    """Return the view of a running task in its first cycle, nothing recorded yet."""
+    values: dict[str, Any] = {
+        "task": make_spec(**(spec or {})),
+        "now": NOW,
+        "status": Status.RUNNING,
+        "cycle": 1,
+    }
+    return TaskView(**values | fields)
+
+
+def make_child(key: str, status: Status = Status.SUCCEEDED, **fields: Any) -> ChildView:
+    values: dict[str, Any] = {
+        "id": f"child-{key}",
+        "key": key,
+        "goal": f"Do {key}.",
+        "status": status,
+        "answer": f"{key} is done." if status == Status.SUCCEEDED else "",
+        "error_message": "" if status != Status.FAILED else f"{key} broke",
+    }
+    return ChildView(**values | fields)
+
+
+def make_split(*parts: str | Part, merge: Any = "assemble", **fields: Any) -> Scaled:
+    made = tuple(p if isinstance(p, Part) else Part(key=p, goal=f"Do {p}.") for p in parts)
+    return Scaled(split=True, parts=made, source="enumeration", merge=merge, **fields)
+
+
+# ---------------------------------------------------------------- the ports, faked
+
+
+@dataclass(slots=True, kw_only=True)
+class FakeWorld:
+    """All four ports in one: says what it was told to, counts what it was asked.
+
+    Attributes:
+        replies: By purpose; a function of the user's message, or one value for all.
+        run: What a run comes to, as a function of view and step.
+        delay_s: How long a run takes.
+    """
+
+    run: Callable[[TaskView, RunAgent], RunOutcome] = field(
+        default_factory=lambda: lambda _view, step: answered(f"Answer: {step.goal}")
+    )
+    replies: dict[str, Any] = field(default_factory=dict[str, Any])
+    similarities: dict[str, float] = field(default_factory=lambda: {"general": 0.4})
+    delay_s: float = 0.0
+    asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    runs: list[tuple[str, RunAgent]] = field(default_factory=list[tuple[str, RunAgent]])
+    running: int = 0
+    most_running: int = 0
+
+    def ports(self) -> Ports:
+        return Ports(
+            runner=_Runner(self), mind=_Mind(self), judge=_Judge(), surroundings=_Around(self)
+        )
+
+    @property
+    def purposes(self) -> Counter[str]:
+        return Counter(purpose for purpose, _ in self.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    world: FakeWorld
+
+    async def run(self, view: TaskView, step: RunAgent) -> RunOutcome:
+        world = self.world
+        world.runs.append((view.task.id, step))
+        world.running += 1
+        world.most_running = max(world.most_running, world.running)
+        try:
+            await asyncio.sleep(world.delay_s)
+            return world.run(view, step)
+        finally:
+            world.running -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Mind:
+    world: FakeWorld
+
+    async def ask(
+        self, view: TaskView, *, purpose: Any, system: str, user: str, schema: Json
+    ) -> ModelAnswer:
+        self.world.asked.append((purpose, user))
+        reply = self.world.replies.get(purpose)
+        if callable(reply):
+            reply = reply(user)
+        if isinstance(reply, ModelAnswer):
+            return reply
+        return (
+            ModelAnswer(value=None, why="model cannot")
+            if reply is None
+            else ModelAnswer(value=reply, model="fake-model")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    async def check(
+        self,
+        view: TaskView,
+        *,
+        checks: tuple[Mapping[str, Any], ...],
+        answer: str,
+        citations: tuple[CitedSpan, ...],
+    ) -> tuple[CheckResult, ...]:
+        return tuple(check_run(check, answer) for check in checks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    world: FakeWorld
+
+    async def look(
+        self, view: TaskView, text: str
+    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+        similar = self.world.similarities
+        return dict(similar), dict.fromkeys(similar, "a kind of work"), {}
+
+
+def answered(text: str, **fields: Any) -> RunOutcome:
+    return RunOutcome(executed=replace(ANSWERED, answer=text, **fields))
+
+
+def failed(message: str = "it broke", **fields: Any) -> RunOutcome:
+    values: dict[str, Any] = {
+        "stop": "failed",
+        "error_code": "agents.failed",
+        "error_message": message,
+        "run_id": "run-1",
+    }
+    return RunOutcome(executed=Executed(**values | fields))
+
+
+def usd(text: str) -> Cost:
+    return Cost(cost_usd=Decimal(text))
