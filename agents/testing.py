@@ -29,6 +29,7 @@ from agents.core.types import (
     ToolSpec,
     Usage,
 )
+from agents.memory import recall
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Said = Message | ModelReply | AgentsError | str
@@ -266,9 +267,21 @@ class ListMemory:
 
     async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]:
         asked = _words(query)
-        scored = [(len(asked & _words(hit.text)), hit) for hit in self.hits]
-        found = sorted((s for s in scored if s[0]), key=lambda s: (-s[0], s[1].id))
-        return [replace(hit, score=float(score)) for score, hit in found[:limit]]
+        scored = [
+            replace(
+                hit,
+                score=recall.score(
+                    meaning=0.0,
+                    words=shared / len(asked),
+                    importance=hit.importance,
+                    created_at=hit.created_at,
+                    now=START,
+                ),
+            )
+            for hit in self.hits
+            if (shared := len(asked & _words(hit.text)))
+        ]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
 
 
 @dataclass(slots=True)

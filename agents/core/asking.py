@@ -98,7 +98,7 @@ class Asker:
     temperature: float | None
     max_tokens: int | None
     timeout_s: float
-    lost: Usage = field(default_factory=Usage)  # what calls cost that gave nothing
+    lost: Usage = field(default_factory=Usage)  # what this step cost so far, even for nothing
 
     async def ask(
         self, *, step: int, transcript: Transcript, tools: Sequence[ToolSpec], timeout_s: float
@@ -110,7 +110,8 @@ class Asker:
             BudgetExceeded: The wallet is empty.
         """
         teller = DeltaTeller(self.emit, step)
-        used, problem, empty = Usage(), ModelReplyInvalid(), False
+        problem, empty = ModelReplyInvalid(), False
+        self.lost = Usage()
         for attempt in range(ATTEMPTS):
             request = ModelRequest(
                 messages=[*transcript, EMPTY_REPLY] if empty else transcript,
@@ -126,15 +127,12 @@ class Asker:
             except ModelReplyInvalid as error:
                 problem, empty = error, False
                 continue
-            used = used + reply.usage if attempt else reply.usage
             if reply.finish_reason == "content_filter":
-                self.lost = used
                 raise ModelDeclined(reply.message.content or "The model's filter held the answer.")
             if reply.message.content.strip() or reply.message.tool_calls:
-                return Asked(reply=reply, usage=used, told_calls=frozenset(teller.calls))
+                return Asked(reply=reply, usage=self.lost, told_calls=frozenset(teller.calls))
             problem = ModelReplyInvalid("The reply was empty.", code="agents.reply_empty")
             empty = True
-        self.lost = used
         raise problem
 
     async def _attempt(
@@ -149,6 +147,7 @@ class Asker:
             reply = await self._paid(
                 request, teller, self.wallet, f"{call.run_id}:{step}:{attempt}"
             )
+        self.lost += reply.usage
         for interceptor in reversed(self.interceptors):
             reply = await interceptor.after(request, reply, call)
         if self.streaming and self._held:

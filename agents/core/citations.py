@@ -67,7 +67,8 @@ def passages_of(result: str) -> list[tuple[int, Passage]]:
     if not result.startswith('{"passages":'):
         return []
     try:
-        found: list[Json] = json.loads(result)["passages"]
+        # What stands behind the object, such as an interceptor's mark, is not the tool's.
+        found: list[Json] = json.JSONDecoder().raw_decode(result)[0]["passages"]
         return [
             (
                 int(item["ref"]),

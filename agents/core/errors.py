@@ -12,6 +12,7 @@ AgentsError
 │   └── ModelIncapable     its profile says that it cannot do what was asked; nothing was sent
 ├── BudgetExceeded       money, tokens, steps or time have run out
 ├── PolicyDenied         the gate said no
+├── SkillInvalid         a SKILL.md or its folder cannot be used; says why
 ├── RunLooping           the model makes the same call again and again
 ├── RunSuspended         the run waits for somebody: a person, or child tasks
 ├── RunCancelled         somebody asked for the run to stop
@@ -79,6 +80,11 @@ class ModelDeclined(ModelError):
 @dataclass(eq=False)
 class ModelIncapable(ModelError):
     code: str = field(default="agents.model_incapable", kw_only=True)
+
+
+@dataclass(eq=False)
+class SkillInvalid(AgentsError):
+    code: str = field(default="agents.skill_invalid", kw_only=True)
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ CONTEXT_OPEN, CONTEXT_CLOSE = "<context>", "</context>"
 class Transcript(Sequence[Message]):
     """Messages that are only ever added to; what was rendered once is not rendered again."""
 
-    __slots__ = ("_messages", "_render", "_rendered")
+    __slots__ = ("__weakref__", "_messages", "_render", "_rendered")
 
     def __init__(
         self,
@@ -50,6 +50,11 @@ class Transcript(Sequence[Message]):
         if self._render is not None:
             rendered = [self._render(first), *self._rendered]
         return Transcript([first, *self._messages], render=self._render, rendered=rendered)
+
+    def without(self, dropped: int) -> "Transcript":
+        """Return this transcript without its first messages; the rest is not rendered again."""
+        rendered = self._rendered[dropped:]
+        return Transcript(self._messages[dropped:], render=self._render, rendered=rendered)
 
     def __len__(self) -> int:
         return len(self._messages)

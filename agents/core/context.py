@@ -1,0 +1,169 @@
+"""Filling the window: sources share a token budget by what of theirs was used before."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agents.core.ports import Assembled
+from agents.core.types import Json
+
+SMALLEST_SHARE = 0.05  # a source nobody used lately still gets a chance to prove useful
+LEARNING = 0.2  # the weight of the latest answer
+HEADING_TOKENS = 8
+_WORD = re.compile(r"\w{4,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """A piece of text that a source offers; the higher the score, the better it says it fits."""
+
+    text: str
+    score: float = 0.0
+    id: str = ""
+
+
+class ContextSource(Protocol):
+    """Memory, knowledge, a hand-off, or anything else worth reading before an answer."""
+
+    name: str
+
+    async def fetch(self, goal: str, *, session_id: str, limit_tokens: int) -> Sequence[Snippet]:
+        """Return pieces, best first; more than fit may be returned."""
+        ...
+
+
+@dataclass(slots=True)
+class _Filled:
+    """One source's part of the window."""
+
+    name: str
+    offered: Sequence[Snippet]
+    problem: str = ""
+    kept: list[Snippet] = field(default_factory=list[Snippet])
+    left: list[Snippet] = field(default_factory=list[Snippet])
+    tokens: int = 0
+
+
+class ContextOrchestrator:
+    """Assemble text from sources within a budget.
+
+    A source's share starts even and follows what answers used of its text, not what the source says
+    of itself. What one source leaves of its share goes to the others. A source that fails is left
+    out and the report says so.
+
+    Args:
+        sources: With distinct names; their order is the order in the window.
+        shares: Where the shares start; even when left out.
+        timeout_s: For each source.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[ContextSource],
+        *,
+        shares: Mapping[str, float] | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
+        names = [source.name for source in sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"Two sources have one name: {', '.join(sorted(names))}.")
+        self._sources = tuple(sources)
+        self._timeout_s = timeout_s
+        self._weights = {name: max((shares or {}).get(name, 1.0), 1e-6) for name in names}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Return each source's part of the budget; together they are 1."""
+        total = sum(self._weights.values()) or 1.0
+        floored = {n: max(w / total, SMALLEST_SHARE) for n, w in self._weights.items()}
+        whole = sum(floored.values()) or 1.0
+        return {name: share / whole for name, share in floored.items()}
+
+    async def assemble(
+        self, goal: str, *, session_id: str, budget_tokens: int, count: Callable[[str], int]
+    ) -> Assembled:
+        if budget_tokens <= 0 or not self._sources:
+            return Assembled()
+        filled = await asyncio.gather(
+            *(self._fetch(source, goal, session_id, budget_tokens) for source in self._sources)
+        )
+        seen: set[str] = set()
+        shares = self.shares
+        for part in filled:
+            _fill(part, int(shares[part.name] * budget_tokens), count, seen)
+        spare = budget_tokens - sum(part.tokens for part in filled)
+        for part in sorted(filled, key=lambda p: (-shares[p.name], p.name)):
+            again, part.left = part.left, []
+            offered, part.offered = part.offered, again
+            before = part.tokens
+            _fill(part, before + spare, count, seen)
+            part.offered = offered
+            spare -= part.tokens - before
+        parts = tuple(
+            (part.name, "\n\n".join(snippet.text for snippet in part.kept))
+            for part in filled
+            if part.kept
+        )
+        text = "\n\n".join(f"## {name}\n{words}" for name, words in parts)
+        return Assembled(
+            text=text, parts=parts, report=tuple(_reported(p, shares[p.name]) for p in filled)
+        )
+
+    def learn(self, assembled: Assembled, answer: str) -> None:
+        said = _words(answer)
+        if not said:
+            return
+        for name, text in assembled.parts:
+            if name not in self._weights:
+                continue
+            words = _words(text)
+            used = len(words & said) / min(len(words), len(said)) if words else 0.0
+            self._weights[name] += LEARNING * (used - self._weights[name])
+
+    async def _fetch(
+        self, source: ContextSource, goal: str, session_id: str, budget_tokens: int
+    ) -> _Filled:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                offered = await source.fetch(
+                    goal, session_id=session_id, limit_tokens=budget_tokens
+                )
+        except TimeoutError:
+            return _Filled(source.name, (), problem=f"no answer within {self._timeout_s:g} s")
+        except Exception as error:  # noqa: BLE001 -- a source is foreign code: the run goes on without it
+            return _Filled(source.name, (), problem=f"{type(error).__name__}: {error}"[:200])
+        return _Filled(source.name, offered)
+
+
+def _fill(part: _Filled, limit_tokens: int, count: Callable[[str], int], seen: set[str]) -> None:
+    """Take what fits, in order; a text that stands in the window already is taken for granted."""
+    for snippet in part.offered:
+        text = snippet.text.strip()
+        if not text or text in seen:
+            continue
+        heading = 0 if part.kept else HEADING_TOKENS
+        tokens = count(text) + heading
+        if part.tokens + tokens > limit_tokens:
+            part.left.append(snippet)
+            continue
+        seen.add(text)
+        part.kept.append(snippet)
+        part.tokens += tokens
+
+
+def _reported(part: _Filled, share: float) -> Json:
+    why = part.problem or ("over budget" if part.left else "")
+    return {
+        "source": part.name,
+        "share": round(share, 3),
+        "tokens": part.tokens,
+        "kept": len(part.kept),
+        "left_out": len(part.left),
+        "why": why,
+    }
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
