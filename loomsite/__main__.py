@@ -20,7 +20,6 @@ _ALONE = {"up", "down", "submit", "help", "version", "check", "test", "diffsetti
 _ALONE |= {"makemigrations", "spectacular", "findstatic", "startapp"}
 # These look at the tables as they are, or migrate themselves.
 _UNMIGRATED = {"migrate", "showmigrations", "sqlmigrate", "bootstrap", "dbshell", "inspectdb"}
-_CONNECT_TIMEOUT_S = 5
 
 
 def main() -> NoReturn:
@@ -97,24 +96,13 @@ def _set_up() -> None:
 
 def _check_database() -> None:
     """Fail at once and with the reason, where the pool would try for a while and forget it."""
-    from django.conf import settings  # noqa: PLC0415 -- after the environment is complete
+    from loomsite.management.database import database_fault  # noqa: PLC0415 -- needs the settings
 
-    database = settings.DATABASES["default"]
-    options = {name: value for name, value in database["OPTIONS"].items() if name != "pool"}
-    try:
-        psycopg.connect(
-            dbname=database["NAME"],
-            user=database["USER"] or None,
-            password=database["PASSWORD"] or None,
-            host=database["HOST"] or None,
-            port=database["PORT"] or None,
-            **{**options, "connect_timeout": _CONNECT_TIMEOUT_S},
-        ).close()
-    except psycopg.Error as error:
+    if fault := database_fault():
         raise ServiceFailed(
-            f"The database of DATABASE_URL cannot be used ({_one_line(error)}): start it, correct"
-            " the URL, or unset DATABASE_URL to use an embedded one."
-        ) from None
+            f"The database of DATABASE_URL cannot be used ({fault}): start it, correct the URL, or"
+            " unset DATABASE_URL to use an embedded one."
+        )
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,10 +1,12 @@
 """The folder that holds everything a machine keeps for Loom: `LOOM_HOME`."""
 
+import errno
 import fcntl
 import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -60,8 +62,7 @@ class Home:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            if self.root.stat().st_uid == os.geteuid():
-                self.root.chmod(0o700)
+            self._close_to_others()
             self.logs.mkdir(exist_ok=True)
             self.cache.mkdir(exist_ok=True)
             probe = self.root / f".write-{os.getpid()}"
@@ -77,6 +78,16 @@ class Home:
                 f"LOOM_HOME {str(self.root)!r} has {free // 2**20} MB left on its disk: free at"
                 f" least {LEAST_FREE_BYTES // 2**20} MB or point LOOM_HOME elsewhere."
             )
+
+    def _close_to_others(self) -> None:
+        """Keep others out of our folder; one that we marked read-only is not ours to open again."""
+        found = self.root.stat()
+        if found.st_uid != os.geteuid():
+            return
+        if not found.st_mode & stat.S_IWUSR:  # root could write all the same
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if found.st_mode & 0o077:
+            self.root.chmod(0o700)
 
     def write_private(self, path: Path, text: str) -> None:
         """Replace a file in one step; only its owner may read it.

@@ -88,17 +88,16 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def identify(pid: int) -> ProcessId | None:
     """Return the identity of a live process; None when there is none, or only its zombie."""
-    for child in _detached:
-        if child.pid == pid and child.poll() is not None:  # reaped here, nobody else waits for it
-            _detached.remove(child)
-            return None
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return ProcessId(pid=pid, started_at_s=process.create_time())
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return ProcessId(pid=pid, started_at_s=process.create_time())
     except (psutil.Error, ValueError):
-        return None
+        pass
+    for child in [each for each in _detached if each.pid == pid]:
+        if child.poll() is not None:  # reaped here: nobody else waits for a server
+            _detached.remove(child)
+    return None
 
 
 def adopted(child: subprocess.Popen[bytes]) -> ProcessId:

@@ -6,7 +6,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import httpx
 import redis
 import tiktoken
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -27,6 +27,7 @@ from loomsite.celery import app as celery_app
 from loomsite.embedded import attach, services
 from loomsite.embedded.errors import EmbeddedError
 from loomsite.embedded.home import Home
+from loomsite.management.database import database_fault
 
 _LOW_DISK_BYTES = 1024**3
 _TIMEOUT_S = 5.0
@@ -62,22 +63,19 @@ class _Watch:
 def checkup() -> list[Check]:
     """Return a check of every part; none of them raises and none waits longer than seconds."""
     home = Home(root=settings.LOOM_HOME)
-    parts: list[Callable[[], Check]] = [
-        _python,
-        lambda: _home(home),
-        lambda: _secrets_key(home),
-        lambda: _postgres(home),
-        _pgvector,
-        _migrations,
-        _broker,
-        lambda: _web(home),
-        lambda: _workers(home),
-        lambda: _beat(home),
-        _model,
-        _embedder,
-        _tokens,
+    return [
+        _python(),
+        _home(home),
+        _secrets_key(home),
+        *_database(home),
+        _broker(),
+        _web(home),
+        _workers(home),
+        _beat(home),
+        _model(),
+        _embedder(),
+        _tokens(),
     ]
-    return [part() for part in parts]
 
 
 def _python() -> Check:
@@ -120,21 +118,22 @@ def _secrets_key(home: Home) -> Check:
     return Check(name="secrets key", detail=f"{path} (back it up: sealed secrets need it)")
 
 
-def _postgres(home: Home) -> Check:
+def _database(home: Home) -> list[Check]:
+    """Return what concerns the database; the rest is not asked when it cannot be reached."""
     watch = _Watch()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW server_version")
-            row = cursor.fetchone()
-    except DatabaseError as error:
-        reason, advice = _why_no_database(home, error)
-        return Check(name="postgres", status="fail", detail=reason, advice=advice)
+    if fault := database_fault():
+        reason, advice = _why_no_database(home, fault)
+        return [Check(name="postgres", status="fail", detail=reason, advice=advice)]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        row = cursor.fetchone()
+    latency_ms = watch.ms
     version = str(row[0]) if row else None
     database = settings.DATABASES["default"]
     where = f"{database['HOST'] or 'local socket'}:{database['PORT'] or 5432}/{database['NAME']}"
-    return Check(
-        name="postgres", version=version, latency_ms=watch.ms, detail=f"{_origin(home)} at {where}"
-    )
+    detail = f"{_origin(home)} at {where}"
+    postgres = Check(name="postgres", version=version, latency_ms=latency_ms, detail=detail)
+    return [postgres, _pgvector(), _migrations()]
 
 
 def _origin(home: Home) -> str:
@@ -144,10 +143,10 @@ def _origin(home: Home) -> str:
     return "embedded" if is_embedded else "DATABASE_URL"
 
 
-def _why_no_database(home: Home, error: Exception) -> tuple[str, str]:
+def _why_no_database(home: Home, fault: str) -> tuple[str, str]:
     if os.environ.get("DATABASE_URL", "").strip():
         advice = "Start it, correct DATABASE_URL, or unset it to use an embedded one."
-        return " ".join(str(error).split())[:300], advice
+        return fault, advice
     try:
         with services.held(home, os.environ):
             return "It started only now.", "Run doctor again."
@@ -156,15 +155,12 @@ def _why_no_database(home: Home, error: Exception) -> tuple[str, str]:
 
 
 def _pgvector() -> Check:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT installed_version, default_version FROM pg_available_extensions"
-                " WHERE name = 'vector'"
-            )
-            row = cursor.fetchone()
-    except DatabaseError:
-        return Check(name="pgvector", status="fail", detail="no database", advice="See postgres.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT installed_version, default_version FROM pg_available_extensions"
+            " WHERE name = 'vector'"
+        )
+        row = cursor.fetchone()
     if row is None:
         advice = "Install pgvector on the server of DATABASE_URL, or unset DATABASE_URL."
         return Check(name="pgvector", status="fail", detail="not available", advice=advice)
@@ -177,11 +173,8 @@ def _pgvector() -> Check:
 
 
 def _migrations() -> Check:
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return Check(name="migrations", status="fail", detail="no database", advice="See postgres.")
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
         return Check(
             name="migrations",

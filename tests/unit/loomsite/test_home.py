@@ -30,6 +30,16 @@ def test_a_file_in_the_way_of_the_home_is_one_sentence(tmp_path: Path):
     )
 
 
+def test_a_home_that_is_marked_read_only_is_refused_and_left_so(tmp_path: Path):
+    home = Home(root=tmp_path / ".loom")
+    home.root.mkdir(mode=0o500)
+
+    with pytest.raises(HomeUnusable, match="Read-only file system"):
+        home.prepare()
+
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o500
+
+
 def test_a_secret_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path):
     home = Home(root=tmp_path / ".loom")
 
