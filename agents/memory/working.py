@@ -14,7 +14,8 @@ _KEEP = re.compile(
 )
 _SELF = re.compile(
     r"\b(?:my|our) (?:\w+ ){1,3}(?:is|are|was)\b|\b(?:I|we) (?:am|are|prefer|need|want)\b"
-    r"|\b(?:I|we) (?:live|work|use)\b|\bcall me\b|\bis called\b|\bdeadline\b|\bbudget\b|\bpassword\b|\bcode\b",
+    r"|\b(?:I|we) (?:live|work|use)\b|\bcall me\b"
+    r"|\bis called\b|\bdeadline\b|\bbudget\b|\bpassword\b|\bcode\b",
     re.IGNORECASE,
 )
 _EXACT = re.compile(r"\d|[\"“«][^\"”»]+[\"”»]|https?://")
