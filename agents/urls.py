@@ -2,15 +2,27 @@
 
 from django.urls import path
 
-from agents import api
-from agents.selectors import catalogue
+from agents.api import agents, endpoints, memories, money, runs, tools
 
 urlpatterns = [
-    path("agents", api.AgentListView.as_view()),
-    path("agents/<str:agent>", api.AgentView.as_view()),
-    path("endpoints", api.CatalogueView.as_view(select=catalogue.endpoint_list)),
-    path("mcp-connections", api.CatalogueView.as_view(select=catalogue.mcp_connection_list)),
-    path("scenes", api.CatalogueView.as_view(select=catalogue.scene_list)),
-    path("skills", api.CatalogueView.as_view(select=catalogue.skill_list)),
-    path("tools", api.CatalogueView.as_view(select=catalogue.tool_list)),
+    path("agents", agents.AgentListView.as_view()),
+    path("agents/<str:agent>", agents.AgentView.as_view()),
+    path("approvals", runs.ApprovalListView.as_view()),
+    path("artifacts", runs.ArtifactListView.as_view()),
+    path("artifacts/<uuid:artifact_id>", runs.ArtifactView.as_view()),
+    path("budgets", money.BudgetListView.as_view()),
+    path("budgets/<uuid:budget_id>", money.BudgetView.as_view()),
+    path("endpoints", endpoints.EndpointListView.as_view()),
+    path("endpoints/<uuid:endpoint_id>", endpoints.EndpointView.as_view()),
+    path("mcp-connections", endpoints.McpConnectionListView.as_view()),
+    path("mcp-connections/<uuid:connection_id>", endpoints.McpConnectionView.as_view()),
+    path("memories", memories.MemoryListView.as_view()),
+    path("memories/<uuid:memory_id>", memories.MemoryView.as_view()),
+    path("scenes", tools.SceneListView.as_view()),
+    path("scenes/<str:slug>", tools.SceneView.as_view()),
+    path("sessions", memories.SessionListView.as_view()),
+    path("skills", tools.SkillListView.as_view()),
+    path("tools", tools.ToolListView.as_view()),
+    path("tools/<str:name>", tools.ToolView.as_view()),
+    path("usage", money.UsageView.as_view()),
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Unpack
 
@@ -56,6 +56,7 @@ class _Parts:
     breaker: SharedBreaker
     source: sources.ModelSource
     workshop: Workshop
+    prepared: set[str] = field(default_factory=set[str])
 
 
 _plugged: list[_Parts] = []
@@ -339,14 +340,20 @@ def memory_recall(
 
 
 def workspace_prepare(workspace_id: str) -> None:
-    """See to it that a workspace shows the built-in tools and the environment's endpoint."""
+    """See to it that a workspace shows the built-in tools and the environment's endpoint.
+
+    Once per workspace and process: doors that list them may call it each time.
+    """
     parts = _parts()
+    if workspace_id in parts.prepared:
+        return
     catalogue.tools_sync(workspace_id=workspace_id, specs=parts.workshop.builtin_specs())
     endpoints.endpoint_sync_environment(
         workspace_id=workspace_id,
         base_url=parts.source.environment_url,
         model=parts.conf.model,
     )
+    parts.prepared.add(workspace_id)
 
 
 def workspaces_prepare() -> None:

@@ -1,0 +1,105 @@
+"""Agents over REST."""
+
+from typing import ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.api.rendering import Words, paged, rendered
+from agents.selectors import catalogue
+from agents.services import agents
+from loomsite.access.rest.pagination import page_of
+from loomsite.access.rest.parsing import StrictSerializer, TextField
+from loomsite.access.rest.views import ApiView
+
+
+class AgentChangesSerializer(StrictSerializer):
+    slug = TextField(required=False)
+    name = TextField(required=False)
+    description = TextField(required=False, allow_blank=True)
+    instructions = TextField(required=False, allow_blank=True, trim_whitespace=False)
+    endpoint_id = TextField(required=False, allow_null=True)
+    model = TextField(required=False, allow_blank=True)
+    tools = Words(required=False)
+    scenes = Words(required=False)
+    skills = Words(required=False)
+    collections = Words(required=False)
+    domains = Words(required=False)
+    max_steps = serializers.IntegerField(required=False)
+    timeout_s = serializers.IntegerField(required=False)
+    max_tokens = serializers.IntegerField(required=False, allow_null=True)
+    budget_usd = serializers.DecimalField(18, 10, required=False, allow_null=True)
+    temperature = serializers.FloatField(required=False, allow_null=True)
+    published = serializers.BooleanField(required=False)
+    enabled = serializers.BooleanField(required=False)
+
+
+class AgentSerializer(AgentChangesSerializer):
+    slug = TextField()
+    name = TextField()
+
+
+class AgentListView(ApiView):
+    scopes: ClassVar = {"GET": "agents:read", "POST": "agents:write"}
+
+    @extend_schema(operation_id="agents_list", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """List the agents in service by slug; `?query=` narrows by words."""
+        page = page_of(request)
+        found = catalogue.agent_list(
+            workspace_id=self.principal.workspace_id,
+            query=request.query_params.get("query", ""),
+            cursor=page.cursor,
+            limit=page.limit,
+        )
+        return paged(request, found)
+
+    @extend_schema(
+        operation_id="agents_create", request=AgentSerializer, responses={201: OpenApiTypes.OBJECT}
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Make an agent."""
+        workspace_id = self.principal.workspace_id
+        agent_id = agents.agent_create(
+            workspace_id=workspace_id, by=self.principal.actor, **self.valid(AgentSerializer)
+        )
+        row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent_id)
+        return Response(rendered(row), status=201)
+
+
+class AgentView(ApiView):
+    scopes: ClassVar = {"GET": "agents:read", "PATCH": "agents:write", "DELETE": "agents:write"}
+
+    @extend_schema(operation_id="agents_detail", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return an agent by id or slug."""
+        row = catalogue.agent_detail(workspace_id=self.principal.workspace_id, agent=agent)
+        return Response(rendered(row))
+
+    @extend_schema(
+        operation_id="agents_update",
+        request=AgentChangesSerializer,
+        responses=OpenApiTypes.OBJECT,
+    )
+    def patch(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- as above
+        """Change an agent; a change of what it is makes a new version."""
+        workspace_id = self.principal.workspace_id
+        row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent)
+        agents.agent_update(
+            workspace_id=workspace_id,
+            agent_id=row.id,
+            by=self.principal.actor,
+            **self.valid(AgentChangesSerializer),
+        )
+        return Response(rendered(catalogue.agent_detail(workspace_id=workspace_id, agent=row.id)))
+
+    @extend_schema(operation_id="agents_retire", responses={204: None})
+    def delete(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- as above
+        """Take an agent out of service; its runs stay."""
+        workspace_id = self.principal.workspace_id
+        row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent)
+        agents.agent_retire(workspace_id=workspace_id, agent_id=row.id)
+        return Response(status=204)

@@ -1,0 +1,88 @@
+"""Memories and conversations over REST."""
+
+from typing import ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents import wiring
+from agents.api.rendering import paged, rendered
+from agents.selectors import runs
+from agents.services import memories
+from loomsite.access.rest.pagination import page_of
+from loomsite.access.rest.parsing import StrictSerializer, TextField
+from loomsite.access.rest.views import ApiView
+
+
+class MemorySerializer(StrictSerializer):
+    text = TextField()
+    scope = TextField(required=False)
+    scope_id = TextField(required=False, allow_blank=True)
+    importance = serializers.FloatField(required=False)
+
+
+class MemoryListView(ApiView):
+    scopes: ClassVar = {"GET": "memory:read", "POST": "memory:write"}
+
+    @extend_schema(operation_id="memories_list", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """List what is remembered, newest first; with `?query=` what fits it, best first."""
+        query = request.query_params.get("query", "")
+        page = page_of(request)
+        workspace_id = self.principal.workspace_id
+        if query:
+            hits = wiring.memory_recall(
+                workspace_id=workspace_id,
+                query=query,
+                scope=request.query_params.get("scope", "workspace"),
+                scope_id=request.query_params.get("scope_id", ""),
+                limit=page.limit,
+            )
+            return Response({"results": rendered(hits), "next": None})
+        found = runs.memory_list(
+            workspace_id=workspace_id,
+            scope=request.query_params.get("scope"),
+            cursor=page.cursor,
+            limit=page.limit,
+        )
+        return paged(request, found)
+
+    @extend_schema(
+        operation_id="memories_create",
+        request=MemorySerializer,
+        responses={201: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Remember a text."""
+        memory_id = wiring.memory_remember(
+            workspace_id=self.principal.workspace_id,
+            provenance={"source": self.principal.actor},
+            **self.valid(MemorySerializer),
+        )
+        return Response({"id": memory_id}, status=201)
+
+
+class MemoryView(ApiView):
+    scopes: ClassVar = {"DELETE": "memory:write"}
+
+    @extend_schema(operation_id="memories_erase", responses={204: None})
+    def delete(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Erase an entry for good."""
+        memories.memory_erase(workspace_id=self.principal.workspace_id, memory_id=str(memory_id))
+        return Response(status=204)
+
+
+class SessionListView(ApiView):
+    scopes: ClassVar = {"GET": "memory:read"}
+
+    @extend_schema(operation_id="sessions_list", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """List the conversations, the latest first."""
+        page = page_of(request)
+        found = runs.session_list(
+            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
+        )
+        return paged(request, found)

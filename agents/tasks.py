@@ -1,0 +1,11 @@
+"""Jobs: primitives in, safe to run twice."""
+
+from celery import shared_task
+
+from agents import wiring
+
+
+@shared_task
+def reservations_expire_job() -> None:
+    """Give back the money that callers hold who died."""
+    wiring.reservations_expire()
