@@ -289,8 +289,8 @@ def budget_list(*, workspace_id: str) -> list[dict[str, Any]]:
         window.budget.pk: window
         for window in BudgetWindow.objects.filter(budget__in=rows)
         .select_related("budget")
-        .order_by("budget", "-starts_on")
-        .distinct("budget")
+        .order_by("budget__id", "-starts_on")
+        .distinct("budget__id")
     }
     listed: list[dict[str, Any]] = []
     for row in rows.order_by("scope", "scope_id", "period"):
