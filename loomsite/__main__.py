@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -63,18 +63,12 @@ def _run(argv: list[str]) -> int:
             home = Home(root=default_root(os.environ))
             is_external = bool(os.environ.get("DATABASE_URL", "").strip())
             signal.signal(signal.SIGTERM, _leave)
-            if name == "doctor":  # reports what does not start
-                with suppress(EmbeddedError):
-                    _hold(held, home)
-                _set_up()
-            else:
-                _hold(held, home)
-                _set_up()
-                _check_database()
-                if not is_external and name not in _UNMIGRATED:
-                    from loomsite.management.migrating import migrate_once  # noqa: PLC0415 -- needs settings
-
-                    migrate_once()
+            with suppress(EmbeddedError) if name == "doctor" else nullcontext():  # it reports them
+                urls = held.enter_context(services.held(home, os.environ))
+                os.environ.update(urls.to_environment())
+            _set_up()
+            with suppress(EmbeddedError) if name == "doctor" else nullcontext():
+                _check_database(migrate=not is_external and name not in _UNMIGRATED)
         else:
             _set_up()
         if name not in get_commands() and name not in {"help", "version"}:
@@ -83,26 +77,24 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
-def _hold(held: ExitStack, home: Home) -> None:
-    urls = held.enter_context(services.held(home, os.environ))
-    os.environ.update(urls.to_environment())
-
-
 def _set_up() -> None:
     import django  # noqa: PLC0415 -- after the environment is complete
 
     django.setup()
 
 
-def _check_database() -> None:
+def _check_database(*, migrate: bool) -> None:
     """Fail at once and with the reason, where the pool would try for a while and forget it."""
     from loomsite.management.database import database_fault  # noqa: PLC0415 -- needs the settings
+    from loomsite.management.migrating import migrate_once  # noqa: PLC0415 -- as above
 
     if fault := database_fault():
         raise ServiceFailed(
             f"The database of DATABASE_URL cannot be used ({fault}): start it, correct the URL, or"
             " unset DATABASE_URL to use an embedded one."
         )
+    if migrate:
+        migrate_once()
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:

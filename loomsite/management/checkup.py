@@ -17,12 +17,15 @@ import httpx
 import redis
 import tiktoken
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import OperationalError as BrokerError
 
+from agents import wiring as agents_wiring
 from knowledge import wiring as knowledge_wiring
 from knowledge.core.errors import KnowledgeError
+from loomsite.access.core.errors import WorkspaceUnknown
+from loomsite.access.selectors import workspace_id_of
 from loomsite.celery import app as celery_app
 from loomsite.embedded import attach, services
 from loomsite.embedded.errors import EmbeddedError
@@ -272,19 +275,20 @@ def _beat(home: Home) -> Check:
 
 
 def _model() -> Check:
+    """Say which model answers in the default workspace; an endpoint of the environment is asked."""
     if settings.OPENAI_BASE_URL or settings.OPENAI_API_KEY:
         return _endpoint(settings.OPENAI_BASE_URL or "https://api.openai.com/v1")
     try:
-        httpx.get("http://127.0.0.1:11434/api/tags", timeout=1).raise_for_status()
-    except httpx.HTTPError:
-        return Check(
-            name="model",
-            status="warn",
-            detail="extractive reader: answers are sentences of your documents, word for word, with"
-            " citations; no language model plans, writes or judges",
-            advice="Set OPENAI_BASE_URL and OPENAI_API_KEY, or start Ollama, for a language model.",
-        )
-    return Check(name="model", detail="Ollama at http://127.0.0.1:11434")
+        facts = agents_wiring.model_describe(workspace_id_of(slug="default"))
+    except (WorkspaceUnknown, DatabaseError):
+        detail = "there is no default workspace yet"
+        return Check(name="model", status="warn", detail=detail, advice=_START)
+    advice = "Set OPENAI_BASE_URL and OPENAI_API_KEY, or start Ollama, for a language model."
+    if fault := facts.get("error"):
+        return Check(name="model", status="fail", detail=fault, advice=advice)
+    if facts["kind"] == "extractive":
+        return Check(name="model", status="warn", detail=facts["sentence"], advice=advice)
+    return Check(name="model", detail=facts["sentence"])
 
 
 def _endpoint(base_url: str) -> Check:
