@@ -1,10 +1,10 @@
 """Who may call what: scenes of rules that, put together, only ever narrow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.core.types import ToolSpec
+from agents.core.types import ToolCall, ToolSpec
 
 Verdict = Literal["allow", "ask", "deny"]
 TAGS = frozenset({"read", "write", "network", "exec", "spend"})
@@ -12,80 +12,52 @@ _STRICTNESS: dict[Verdict, int] = {"allow": 0, "ask": 1, "deny": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What to do with tools of a tag, or of a name; a name may end in `*`."""
-
-    verdict: Verdict
-    tag: str = ""
-    tool: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.tag) == bool(self.tool):
-            raise ValueError("A rule is about one tag or one tool name.")
-        if self.tag and self.tag not in TAGS:
-            raise ValueError(f"{self.tag!r} is no tag; there are: {', '.join(sorted(TAGS))}.")
-        if self.verdict not in _STRICTNESS:
-            raise ValueError(f"{self.verdict!r} is no verdict: allow, ask or deny.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A named set of rules; what no rule is about gets `default`."""
+    """A named set of rules about tools.
+
+    Attributes:
+        allow_tags: When given, a tool may have only these and those of `ask_tags`.
+        ask_tags: A call of a tool with one of these needs a person's approval.
+        deny_tags: A tool with one of these may not be called.
+        allow_tools: When given, only these names may be called.
+        deny_tools: These may not.
+    """
 
     name: str
-    rules: tuple[Rule, ...] = ()
-    default: Verdict = "deny"
+    allow_tags: frozenset[str] = frozenset()
+    ask_tags: frozenset[str] = frozenset()
+    deny_tags: frozenset[str] = frozenset()
+    allow_tools: frozenset[str] = frozenset()
+    deny_tools: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        unknown = (self.allow_tags | self.ask_tags | self.deny_tags) - TAGS
+        if unknown:
+            raise ValueError(
+                f"Scene {self.name!r}: there is no tag {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sorted(TAGS))}."
+            )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """A verdict and why."""
-
-    verdict: Verdict
-    reason: str = ""
-
-
-def decide(
-    tool: ToolSpec,
-    scenes: Sequence[Scene],
-    *,
-    allowed: Iterable[str] | None = None,
-    denied: Iterable[str] = (),
-) -> Decision:
-    """Return the strictest of what all scenes and lists say of a tool.
-
-    In a scene a rule about the tool's name overrides those about its tags; of several tags the
-    strictest counts. Without scenes and lists everything is allowed; `allowed` None allows all
-    names, and names may end in `*`.
-    """
-    if any(_names(name, tool.name) for name in denied):
-        return Decision(verdict="deny", reason=f"{tool.name!r} is on the deny list")
-    if allowed is not None and not any(_names(name, tool.name) for name in allowed):
-        return Decision(verdict="deny", reason=f"{tool.name!r} is not on the allow list")
-    verdicts = [_in_scene(tool, scene) for scene in scenes]
-    return max(
-        verdicts, key=lambda found: _STRICTNESS[found.verdict], default=Decision(verdict="allow")
-    )
+def decide(call: ToolCall, tool: ToolSpec | None, scenes: Sequence[Scene]) -> tuple[Verdict, str]:
+    """Return the strictest of what all scenes say of a call, and why; without scenes, `allow`."""
+    if tool is None:
+        return "deny", f"the agent has no tool {call.name!r}"
+    found: tuple[Verdict, str] = ("allow", "")
+    for scene in scenes:
+        said = _said(tool, scene)
+        if _STRICTNESS[said[0]] > _STRICTNESS[found[0]]:
+            found = said
+    return found
 
 
-def _in_scene(tool: ToolSpec, scene: Scene) -> Decision:
-    by_name = [rule for rule in scene.rules if rule.tool and _names(rule.tool, tool.name)]
-    by_tag = [rule for rule in scene.rules if rule.tag in tool.tags and rule.tag]
-    if by_name:
-        rule = max(by_name, key=lambda found: (len(found.tool), _STRICTNESS[found.verdict]))
-        why = f"scene {scene.name!r} says {rule.verdict} to {rule.tool!r}"
-        return Decision(verdict=rule.verdict, reason=why)
-    unruled = sorted(tool.tags - {rule.tag for rule in by_tag})
-    verdicts: list[tuple[Verdict, str]] = [
-        (rule.verdict, f"scene {scene.name!r} says {rule.verdict} to {rule.tag!r}")
-        for rule in by_tag
-    ]
-    if unruled or not tool.tags:
-        about = ", ".join(unruled) or "tools without a tag"
-        verdicts.append((scene.default, f"scene {scene.name!r} has no rule about {about}"))
-    verdict, reason = max(verdicts, key=lambda found: _STRICTNESS[found[0]])
-    return Decision(verdict=verdict, reason=reason)
-
-
-def _names(pattern: str, name: str) -> bool:
-    return name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1]))
+def _said(tool: ToolSpec, scene: Scene) -> tuple[Verdict, str]:
+    if tool.name in scene.deny_tools or tool.tags & scene.deny_tags:
+        return "deny", f"the scene {scene.name!r} forbids it"
+    if scene.allow_tools and tool.name not in scene.allow_tools:
+        return "deny", f"the scene {scene.name!r} does not list it"
+    if scene.allow_tags and not tool.tags <= scene.allow_tags | scene.ask_tags:
+        return "deny", f"the scene {scene.name!r} does not allow what it does"
+    if tool.tags & scene.ask_tags:
+        return "ask", f"The scene {scene.name!r} wants each such call approved."
+    return "allow", ""

@@ -46,8 +46,12 @@ class FunctionTool:
     def _signature(self) -> schema.Signature:
         return schema.signature_of(self.function, self._model)
 
-    @cached_property
+    @property
     def spec(self) -> ToolSpec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> ToolSpec:
         summary, arguments = schema.described(self.function)
         return ToolSpec(
             name=self.name,
