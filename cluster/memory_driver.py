@@ -14,27 +14,24 @@ from cluster.core.steps import (
     Delegate,
     Finish,
     HoldAuction,
+    InsideStep,
     NextCycle,
     Park,
     Record,
     Settle,
     Spawn,
+    Written,
     is_outside,
 )
 from cluster.core.types import (
     Adapted,
     ChildView,
-    Cost,
-    Executed,
     Limits,
     Matched,
     Rejection,
-    Scaled,
-    Sensed,
     Status,
     TaskSpec,
     TaskView,
-    Verdict,
 )
 
 
@@ -109,23 +106,6 @@ class MemoryDriver:
                 else step
             )
             match inside:
-                case Record():
-                    gone_since = None
-                    view = _recorded(view, inside)
-                    phases.append(inside.result)
-                case HoldAuction():
-                    matched = self._auction(view, inside)
-                    view = replace(view, matched=matched)
-                    phases.append(matched)
-                case Spawn():
-                    children = await self._parts(view, inside)
-                    view = replace(view, spawned=True, children=children)
-                case Settle():
-                    adapted = self._settle(view, inside, settlements)
-                    view = replace(view, adapted=adapted)
-                    phases.append(adapted)
-                case NextCycle():
-                    view = _again(view)
                 case Finish():
                     return Ended(
                         finish=inside, phases=tuple(phases), settlements=tuple(settlements)
@@ -134,10 +114,46 @@ class MemoryDriver:
                     if inside.unavailable and gone_since is None:
                         gone_since = view.now
                     await self._pause(inside)
-                case Ask() | Delegate():
-                    raise WaitsForSomebody(inside.suspended.question or inside.suspended.kind)
                 case _:
-                    assert_never(inside)
+                    gone_since = None
+                    view = await self._applied(view, inside, phases, settlements)
+
+    async def _applied(
+        self,
+        view: TaskView,
+        step: InsideStep,
+        phases: list[object],
+        settlements: list[Settlement],
+    ) -> TaskView:
+        """Carry out a step and return the view after it; what it concludes joins `phases`."""
+        match step:
+            case Record():
+                phases.append(step.result)
+                return self._written(view, step)
+            case HoldAuction():
+                phases.append(matched := self._auction(view, step))
+                return self._written(view, step, matched)
+            case Settle():
+                phases.append(adapted := self._settle(view, step, settlements))
+                return self._written(view, step, adapted)
+            case Spawn():
+                return replace(view, spawned=True, children=await self._parts(view, step))
+            case NextCycle():
+                return _again(view)
+            case Ask() | Delegate():
+                raise WaitsForSomebody(step.suspended.question or step.suspended.kind)
+            case Park() | Finish():
+                raise AssertionError(step)  # the loop above keeps these
+            case _:
+                assert_never(step)
+
+    def _written(
+        self, view: TaskView, step: InsideStep, result: Matched | Adapted | None = None
+    ) -> TaskView:
+        written = Written(go_on=True, now=self._clock(), result=result)
+        following = amoeba.advance(view, step, written)
+        assert following is not None  # phases that are recorded here need no second look
+        return following
 
     async def _pause(self, park: Park) -> None:
         if park.until is None:
@@ -239,19 +255,6 @@ class MemoryDriver:
         node.standing = posterior.apply(node.standing, settled)
         settlements.append(settled)
         return Adapted(settled=1, reason="capability updated")
-
-
-def _recorded(view: TaskView, step: Record) -> TaskView:
-    match step.result:
-        case Sensed():
-            return replace(view, sensed=step.result)
-        case Scaled():
-            return replace(view, scaled=step.result)
-        case Executed():
-            spent: Cost = view.spent + step.result.cost
-            return replace(view, executed=step.result, spent=spent)
-        case Verdict():
-            return replace(view, verdict=step.result)
 
 
 def _again(view: TaskView) -> TaskView:

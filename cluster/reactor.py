@@ -130,17 +130,21 @@ class Reactor:
         claim = run.claim
         happenings = Happenings()
         ports = self._ports_for(claim, run.cancelled, happenings)
+        view: TaskView | None = None
         try:
             while True:
-                view = await patiently(task_view, claim=claim)
+                view = view or await patiently(task_view, claim=claim)
                 step = amoeba.next_step(view)
                 inside = await self._perform(run, view, step, ports) if is_outside(step) else step
                 if inside is None:
-                    continue  # cancelled: what is recorded now says so
-                if not await patiently(
+                    view = None
+                    continue  # cancelled, or the database went away: what is recorded says it all
+                written = await patiently(
                     step_record, claim=claim, view=view, step=inside, happenings=happenings
-                ):
+                )
+                if not written.go_on:
                     return
+                view = amoeba.advance(view, inside, written)
         except ClaimLost:
             logger.info("task %s: another worker holds it now", claim.task_id)
         except asyncio.CancelledError:
@@ -155,7 +159,11 @@ class Reactor:
     async def _perform(
         self, run: _Run, view: TaskView, step: OutsideStep, ports: Ports
     ) -> InsideStep | None:
-        """Carry out an outside step; None when the task was cancelled in the middle of it."""
+        """Carry out an outside step.
+
+        None when the task was cancelled in the middle of it, or the database went away: then the
+        step is asked for again, and a run goes on behind what it has journaled.
+        """
         work = asyncio.create_task(perform(view, step, ports))
         stop = asyncio.create_task(run.cancelled.wait())
         try:
@@ -165,6 +173,10 @@ class Reactor:
             if not work.done() or (run.cancelled.is_set() and work.cancelled()):
                 return None
             return amoeba.conclude(view, step, work.result())
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("task %s: no database, again: %s", view.task.id, _first(error))
+            await asyncio.sleep(DB_PAUSE_S[-1])
+            return None
         finally:
             for task in (work, stop):
                 if not task.done():

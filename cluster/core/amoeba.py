@@ -1,8 +1,11 @@
 """The loop: from what is recorded, what comes next. Pure; the shells perform and record it."""
 
+from dataclasses import replace
+
 from cluster.core.phases import adapt, evaluate, execute, match, scale, sense
 from cluster.core.steps import (
     Finish,
+    HoldAuction,
     InsideStep,
     JudgeOutcome,
     NextCycle,
@@ -14,9 +17,21 @@ from cluster.core.steps import (
     RunAgent,
     RunOutcome,
     SenseOutcome,
+    Settle,
     Step,
+    Written,
 )
-from cluster.core.types import Executed, Outcome, Status, TaskView, Verdict
+from cluster.core.types import (
+    Adapted,
+    Executed,
+    Matched,
+    Outcome,
+    Scaled,
+    Sensed,
+    Status,
+    TaskView,
+    Verdict,
+)
 
 MAX_CRASHES = 3
 # Ends that another attempt cannot better.
@@ -60,6 +75,33 @@ def conclude(view: TaskView, step: OutsideStep, outcome: OutsideOutcome) -> Insi
             return execute.conclude(view, outcome)
         case JudgeOutcome():
             return evaluate.conclude(view, outcome)
+
+
+def advance(  # noqa: PLR0911 -- one line a kind of step
+    view: TaskView, step: InsideStep, written: Written
+) -> TaskView | None:
+    """Return the view after a step was written, or None where it has to be read again.
+
+    Whoever holds the claim is the only one who writes a task's phases, so what was recorded is
+    known without reading it; children, questions and a new cycle are not.
+    """
+    fresh = replace(view, now=written.now, cancel_requested=written.cancel_requested)
+    match step:
+        case Record(result=Sensed() as sensed):
+            return replace(fresh, sensed=sensed, unavailable_s=0.0)
+        case Record(result=Scaled() as scaled):
+            return replace(fresh, scaled=scaled, unavailable_s=0.0)
+        case Record(result=Executed() as executed):
+            spent = view.spent + executed.cost
+            return replace(fresh, executed=executed, spent=spent, unavailable_s=0.0)
+        case Record(result=Verdict() as verdict):
+            return replace(fresh, verdict=verdict, unavailable_s=0.0)
+        case HoldAuction() if isinstance(written.result, Matched):
+            return replace(fresh, matched=written.result, unavailable_s=0.0)
+        case Settle() if isinstance(written.result, Adapted):
+            return replace(fresh, adapted=written.result)
+        case _:
+            return None
 
 
 def _stop(view: TaskView) -> Finish | None:

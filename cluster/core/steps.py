@@ -13,10 +13,12 @@ from typing_extensions import TypeIs
 
 from cluster.core.checks import CheckResult
 from cluster.core.types import (
+    Adapted,
     CitedSpan,
     Cost,
     Executed,
     Json,
+    Matched,
     Outcome,
     Part,
     Scaled,
@@ -221,3 +223,19 @@ Step = OutsideStep | InsideStep
 def is_outside(step: Step) -> TypeIs[OutsideStep]:
     """Tell whether performing `step` leaves the process or takes long."""
     return isinstance(step, OutsideStep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of an inside step.
+
+    Attributes:
+        go_on: Whether the claim goes on.
+        result: What the step found out: the winner of an auction, what the market learned.
+        now: The database's time when it was written.
+    """
+
+    go_on: bool
+    now: datetime
+    cancel_requested: bool = False
+    result: Matched | Adapted | None = None

@@ -23,18 +23,24 @@ class ClockTimestamp(models.Func):
         super().__init__(output_field=models.DateTimeField())
 
 
+def _lock(**where: object) -> Task | None:
+    rows = (
+        Task.objects.select_for_update(of=("self",))
+        .filter(**where)
+        # An expression would cost Django more than the query itself; this runs at every step.
+        .extra(select={"db_now": "clock_timestamp()"})
+        .order_by()
+    )
+    return next(iter(rows), None)
+
+
 def task_fenced(claim: Claim) -> tuple[Task, datetime]:
     """Lock the claimed task and return it with the database's time.
 
     Raises:
         ClaimLost: Another worker has claimed it since; nothing may be written for this claim.
     """
-    row = (
-        Task.objects.select_for_update(of=("self",))
-        .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
-        .annotate(db_now=ClockTimestamp())
-        .first()
-    )
+    row = _lock(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
     if row is None:
         raise ClaimLost(f"The claim on task {claim.task_id!r} (attempt {claim.attempt}) is lost.")
     return row, cast("Any", row).db_now
@@ -69,12 +75,7 @@ def task_locked(*, workspace_id: str, task_id: str) -> tuple[Task, datetime]:
     Raises:
         TaskUnknown: There is none with this id here.
     """
-    row = (
-        Task.objects.select_for_update(of=("self",))
-        .filter(id=task_id_read(task_id), workspace_id=workspace_id)
-        .annotate(db_now=ClockTimestamp())
-        .first()
-    )
+    row = _lock(id=task_id_read(task_id), workspace_id=workspace_id)
     if row is None:
         raise TaskUnknown(f"There is no task {task_id!r}.", field="task_id")
     return row, cast("Any", row).db_now

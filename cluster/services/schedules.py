@@ -230,8 +230,8 @@ def _every_s(value: object, kind: str) -> int | None:
         if value is not None:
             raise RequestInvalid("every_s goes with kind interval only.", field="every_s")
         return None
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not INTERVAL_LEAST_S <= (seconds := int(value)) <= INTERVAL_MOST_S:
+    seconds = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if not INTERVAL_LEAST_S <= seconds <= INTERVAL_MOST_S:
         raise RequestInvalid(
             f"every_s must be a whole number of seconds from {INTERVAL_LEAST_S} to "
             f"{INTERVAL_MOST_S}, not {value!r}.",

@@ -19,8 +19,10 @@ from cluster.core.steps import (
     Record,
     Settle,
     Spawn,
+    Written,
 )
 from cluster.core.types import (
+    Adapted,
     Claim,
     Executed,
     Matched,
@@ -63,8 +65,10 @@ _RESULT_PHASE: dict[type, Phase] = {
 }
 
 
-def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings) -> bool:  # noqa: PLR0911 -- one line a step
-    """Carry out a step for a claimed task and say whether the claim goes on.
+def step_record(
+    *, claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings
+) -> Written:
+    """Carry out a step for a claimed task and return what became of it.
 
     Raises:
         ClaimLost: Another worker holds the task now; nothing was written.
@@ -72,31 +76,44 @@ def step_record(*, claim: Claim, view: TaskView, step: InsideStep, happenings: H
     with transaction.atomic():
         task, now = task_fenced(claim)
         happenings_write(task, now, happenings)
-        match step:
-            case Record():
-                return _record(task, step, view, now)
-            case HoldAuction():
-                return _auction(task, step, view, now)
-            case Spawn():
-                return _spawn(task, step, now)
-            case Settle():
-                return _settle(task, step, view, now)
-            case NextCycle():
-                return _next_cycle(task, step, now)
-            case Park():
-                return _park(task, step, now)
-            case Ask():
-                return _ask(task, step, now)
-            case Delegate():
-                return _delegate(task, step, now)
-            case Finish():
-                task_finish(task=task, step=step, now=now)
-                return False
-            case _:
-                assert_never(step)
+        go_on, result = _carry_out(task, step, view, now)
+        return Written(
+            go_on=go_on,
+            now=now,
+            cancel_requested=task.cancel_requested_at is not None,
+            result=result,
+        )
 
 
-def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str) -> bool:
+def _carry_out(  # noqa: PLR0911 -- one line a step
+    task: Task, step: InsideStep, view: TaskView, now: datetime
+) -> tuple[bool, Matched | Adapted | None]:
+    match step:
+        case HoldAuction():
+            return _auction(task, step, view, now)
+        case Settle():
+            return True, _settle(task, step, view, now)
+        case Record():
+            _record(task, step, view, now)
+        case Spawn():
+            _spawn(task, step, now)
+        case NextCycle():
+            _next_cycle(task, step, now)
+        case Park():
+            return _park(task, step, now), None
+        case Ask():
+            return _ask(task, step, now), None
+        case Delegate():
+            return _delegate(task, step, now), None
+        case Finish():
+            task_finish(task=task, step=step, now=now)
+            return False, None
+        case _:
+            assert_never(step)
+    return True, None
+
+
+def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str) -> None:
     """Move the cursor behind a recorded phase."""
     task.unavailable_since, task.unavailable_reason = None, ""
     following = _NEXT.get(phase)
@@ -105,10 +122,9 @@ def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str
     task.progress_done = list(Phase).index(phase) + 1
     task.progress_message = message[:500]
     task_save(task, *_CURSOR, "unavailable_since", "unavailable_reason", *fields)
-    return True
 
 
-def _record(task: Task, step: Record, view: TaskView, now: datetime) -> bool:
+def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:
     result = step.result
     phase = _RESULT_PHASE[type(result)]
     inputs: dict[str, object] = {"goal_chars": len(task.goal), "attempt": task.attempt}
@@ -124,10 +140,12 @@ def _record(task: Task, step: Record, view: TaskView, now: datetime) -> bool:
         message = f"{result.outcome.value}" + (
             f", score {result.score:.2f}" if result.score else ""
         )
-    return _advance(task, phase, now, message=message)
+    _advance(task, phase, now, message=message)
 
 
-def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bool:
+def _auction(
+    task: Task, step: HoldAuction, view: TaskView, now: datetime
+) -> tuple[bool, Matched | None]:
     hammer = auction_hold(task=task, step=step, spent_usd=view.spent.cost_usd, now=now)
     if hammer.kind == "won":
         assert hammer.matched
@@ -143,7 +161,7 @@ def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bo
             until=now + timedelta(seconds=hammer.pause_s),
             unavailable=hammer.kind == "circuit",
         )
-        return _park(task, pause, now)
+        return _park(task, pause, now), None
     phase_record(
         task, Phase.MATCH, now,
         inputs={
@@ -152,12 +170,11 @@ def _auction(task: Task, step: HoldAuction, view: TaskView, now: datetime) -> bo
         },
         result=matched,
     )  # fmt: skip
-    return _advance(
-        task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}"
-    )
+    _advance(task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}")
+    return True, matched
 
 
-def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
+def _spawn(task: Task, step: Spawn, now: datetime) -> None:
     """Create the children; the slot is given back, since a task that waits does no work."""
     slot_release(task=task, now=now)
     made: dict[str, Task] = {}
@@ -200,7 +217,6 @@ def _spawn(task: Task, step: Spawn, now: datetime) -> bool:
     task_save(task, "spawned_cycle", "pending_children", "progress_total", "progress_done")
     for child in ready:
         live.task_wake(str(child.id))
-    return True
 
 
 def _open(made: dict[str, Task], key: str, step: Spawn) -> bool:
@@ -244,7 +260,7 @@ def _child(
     )
 
 
-def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> bool:
+def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
     assert view.sensed
     predicted = view.matched.success_probability if view.matched else None
     adapted = verdict_settle(task=task, step=step, sensed=view.sensed, predicted=predicted, now=now)
@@ -261,7 +277,7 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> bool:
     ).first()
     seconds = (started.ended_at - started.started_at).total_seconds() if started else 0.0
     slot_release(task=task, now=now, seconds=seconds)
-    return True
+    return adapted
 
 
 def _count(view: TaskView, node_id: str) -> None:
@@ -272,7 +288,7 @@ def _count(view: TaskView, node_id: str) -> None:
     )
 
 
-def _next_cycle(task: Task, step: NextCycle, now: datetime) -> bool:
+def _next_cycle(task: Task, step: NextCycle, now: datetime) -> None:
     task.cycle += 1
     task.pending_children = 0
     event_append(task, "cycle.started", now, cycle=task.cycle, reason=step.reason)
@@ -280,7 +296,6 @@ def _next_cycle(task: Task, step: NextCycle, now: datetime) -> bool:
     task.progress_done, task.progress_total = 0, len(Phase)
     task.progress_message = f"cycle {task.cycle}: {step.reason}"[:500]
     task_save(task, "cycle", "pending_children", *_CURSOR)
-    return True
 
 
 def _park(task: Task, step: Park, now: datetime) -> bool:
