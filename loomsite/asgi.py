@@ -55,8 +55,7 @@ class BodyLimit:
         if scope["type"] != "http":
             return
         declared = Headers(scope=scope).get("content-length", "")
-        received = int(declared[:18]) if declared.isdigit() else 0
-        if received > self.limit_bytes:
+        if declared.isdigit() and int(declared[:18]) > self.limit_bytes:
             await self._refuse(scope, receive, send)
             return
         received = 0
@@ -65,13 +64,12 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit_bytes:
-                raise BodyTooLarge(limit_bytes=self.limit_bytes)
-            return message
+            # Django reads the whole body before it answers anything, and of a client that left it
+            # clears away what came so far.
+            return {"type": "http.disconnect"} if received > self.limit_bytes else message
 
-        try:
-            await self.app(scope, counted, send)
-        except BodyTooLarge:  # Django reads the whole body before it answers anything
+        await self.app(scope, counted, send)
+        if received > self.limit_bytes:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

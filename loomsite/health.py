@@ -1,11 +1,14 @@
-"""Whether this process lives, and whether it can serve."""
+"""Whether this process lives, whether it can serve, and how the cluster is."""
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from cluster.selectors import status
 from loomsite.access.rest import problems
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def live(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 -- Django's signature
@@ -24,6 +27,25 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 -- Django's sig
     broker = _broker_state()
     status = "ok" if broker == "ok" else "degraded"
     return JsonResponse({"status": status, "database": "ok", "redis": broker})
+
+
+def metrics(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 -- Django's signature
+    """Answer with sums over all workspaces for Prometheus; no name of anybody's is among them."""
+    try:
+        found = status.cluster_status()
+    except DatabaseError:
+        detail = "The database cannot be reached."
+        return problems.plain_response(503, code="unavailable", detail=detail)
+    lines = ["# HELP loom_tasks Tasks by status.", "# TYPE loom_tasks gauge"]
+    lines += [f'loom_tasks{{status="{name}"}} {count}' for name, count in found["tasks"].items()]
+    for name, said in (
+        ("workers", "Workers that live."),
+        ("slots", "Runs that they can carry at once."),
+        ("running", "Runs that they carry now."),
+    ):
+        lines += [f"# HELP loom_{name} {said}", f"# TYPE loom_{name} gauge"]
+        lines.append(f"loom_{name} {found[name]}")
+    return HttpResponse("\n".join(lines) + "\n", content_type=_TEXT)
 
 
 def _broker_state() -> str:

@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("knowledge.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", health.metrics),
 ]
 
 

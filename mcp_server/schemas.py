@@ -122,3 +122,30 @@ class Added(Schema):
 
     document_id: str
     collection: str
+
+
+class Scheduled(Schema):
+    """A goal that will be submitted."""
+
+    schedule_id: str
+    next_at: str | None
+
+
+class MemoryOut(Schema):
+    """Something remembered that fits a query."""
+
+    id: str
+    text: str
+    score: float
+
+
+class Memories(Schema):
+    """What fits a query, best first."""
+
+    memories: list[MemoryOut]
+
+
+class Remembered(Schema):
+    """A fact that is kept."""
+
+    memory_id: str

@@ -5,7 +5,7 @@ from mcp.server import MCPServer
 from mcp_server.bridge import Callers, Desk
 from mcp_server.errors import refuse_unstorable
 from mcp_server.listing import without_titles
-from mcp_server.tools import agents, cluster, knowledge
+from mcp_server.tools import agents, cluster, knowledge, memory, schedules
 
 INSTRUCTIONS = """\
 Loom runs goals on a cluster of agents: it picks agents, splits work, checks the answer.
@@ -32,6 +32,6 @@ def build_server(callers: Callers) -> MCPServer:
         middleware=[refuse_unstorable, without_titles],
     )
     desk = Desk(callers)
-    for module in (cluster, agents, knowledge):
+    for module in (cluster, schedules, agents, knowledge, memory):
         module.register(server, desk)
     return server

@@ -33,6 +33,19 @@ async def test_without_redis_a_process_is_ready_and_says_what_it_lacks(http, set
     assert response.json() == {"status": "degraded", "database": "ok", "redis": "unreachable"}
 
 
+async def test_the_metrics_count_tasks_and_workers_and_name_nobody(http):
+    tenant = await db(make_tenant)
+    await db(lambda: tenant.client().post("/api/v1/tasks", {"goal": "x"}, format="json"))
+
+    async with http() as client:
+        responses = [await client.get(path) for path in ("/metrics", "/metrics/")]
+
+    assert [response.status_code for response in responses] == [200, 200]
+    assert 'loom_tasks{status="queued"} 1\n' in responses[0].text
+    assert "loom_workers 0\n" in responses[0].text
+    assert tenant.slug not in responses[0].text
+
+
 async def test_the_root_leads_to_the_admin(http):
     async with http() as client:
         response = await client.get("/")

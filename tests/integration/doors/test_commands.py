@@ -1,0 +1,117 @@
+"""The commands that are doors: what they print, and how they end."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cluster.models import Task
+from cluster.selectors.tasks import task_detail
+from loomsite.access import services
+from loomsite.access.models import ApiKey, Workspace
+from tests.factories.access import make_key, make_tenant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def running(service_urls, monkeypatch):
+    """Let the command see a stack: its services are named by the environment."""
+    monkeypatch.setenv("DATABASE_URL", service_urls.database_url)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[""], ["  "], ["x" * 100_001], ["\x1b[2J"],
+     ["x", "--timeout", "-1"], ["x", "--timeout", "nan"], ["x", "--budget-usd", "much"],
+     ["x", "--budget-usd", "-1"], ["x", "--agent", "nobody"]],
+)  # fmt: skip
+def test_submit_of_what_makes_no_sense_is_a_usage_error(arguments):
+    make_tenant("default")
+
+    with pytest.raises(CommandError) as caught:
+        call_command("submit", *arguments)
+
+    assert caught.value.returncode == 2
+    assert Task.objects.count() == 0
+
+
+def test_submit_without_waiting_prints_the_tasks_id(capsys):
+    tenant = make_tenant("default")
+
+    call_command("submit", "Name the moons of Mars.")
+
+    task = task_detail(workspace_id=tenant.workspace_id, task_id=capsys.readouterr().out.strip())
+    assert (task["goal"], task["status"]) == ("Name the moons of Mars.", "queued")
+
+
+def test_submit_prints_the_task_object_as_json(capsys):
+    tenant = make_tenant("default")
+
+    call_command("submit", "Name the moons of Mars.", "--json", "--budget-usd", "0.5")
+
+    task = json.loads(capsys.readouterr().out)
+    assert task == task_detail(workspace_id=tenant.workspace_id, task_id=task["id"])
+
+
+def test_submit_with_a_key_goes_to_its_workspace(settings, capsys):
+    make_tenant("default")
+    settings.LOOM_API_KEY = make_tenant("lab").key
+
+    call_command("submit", "x", "--json")
+
+    assert json.loads(capsys.readouterr().out)["workspace"] == "lab"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("nonsense", "LOOM_API_KEY"), ("tasks:read", "tasks:write")]
+)
+def test_submit_with_a_key_that_does_not_open_it_says_so(settings, key, said):
+    tenant = make_tenant("default")
+    settings.LOOM_API_KEY = make_key(tenant.slug, [key]) if ":" in key else key
+
+    with pytest.raises(CommandError, match=said) as caught:
+        call_command("submit", "x")
+
+    assert (caught.value.returncode, Task.objects.count()) == (1, 0)
+
+
+def test_submit_to_a_workspace_that_is_not_there_says_so():
+    with pytest.raises(CommandError, match="'none'") as caught:
+        call_command("submit", "x", "--workspace", "none")
+
+    assert caught.value.returncode == 1
+
+
+def test_a_new_key_is_alone_on_stdout_and_opens_its_workspace(capsys):
+    call_command("workspace_create", "lab", "--json")
+    workspace = json.loads(capsys.readouterr().out)
+    call_command(
+        "apikey_create", "--workspace", "lab", "--user", "grace",
+        "--scope", "tasks:read", "--scope", "tasks:write", "--expires-days", "7",
+    )  # fmt: skip
+
+    principal = services.apikey_authenticate(capsys.readouterr().out.removesuffix("\n"))
+
+    assert principal is not None
+    assert principal.workspace_id == workspace["id"]
+    assert principal.scopes == {"tasks:read", "tasks:write"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["workspace_create", "No Slug"], 2), (["workspace_create", "default"], 1),
+     (["apikey_create", "--workspace", "none", "--user", "a", "--scope", "admin"], 1),
+     (["apikey_create", "--workspace", "default", "--user", "a", "--scope", "no"], 2),
+     (["apikey_create", "--workspace", "default", "--user", "a b", "--scope", "admin"], 2),
+     (["apikey_create", "--workspace", "default", "--user", "a", "--scope", "admin",
+       "--expires-days", "0"], 2)],
+)  # fmt: skip
+def test_what_makes_no_sense_is_told_in_a_sentence_and_writes_nothing(arguments, code):
+    services.workspace_create(slug="default")
+
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments)
+
+    assert caught.value.returncode == code
+    assert (Workspace.objects.count(), ApiKey.objects.count()) == (1, 0)
