@@ -19,6 +19,7 @@ class AgentsConfig(AppConfig):
 
 def _prepare_workspaces(**kwargs: Any) -> None:  # noqa: ANN401 -- Django's signature
     """Show each workspace the built-in tools of this version; new ones are prepared when made."""
-    if "tool" not in kwargs["apps"].all_models["agents"]:
-        return  # migrated back to before there were tools
+    state = kwargs.get("apps")
+    if state is None or "tool" not in state.all_models["agents"]:
+        return  # the database was emptied, or migrated back to before there were tools
     import_module("agents.wiring").workspaces_prepare()

@@ -22,6 +22,7 @@ urlpatterns = [
     path("scenes/<str:slug>", tools.SceneView.as_view()),
     path("sessions", memories.SessionListView.as_view()),
     path("skills", tools.SkillListView.as_view()),
+    path("skills/<str:name>", tools.SkillView.as_view()),
     path("tools", tools.ToolListView.as_view()),
     path("tools/<str:name>", tools.ToolView.as_view()),
     path("usage", money.UsageView.as_view()),

@@ -13,7 +13,7 @@ from agents.assembly.adapters import text_embedder
 from agents.assembly.answers import JsonReply, no_json, not_begun
 from agents.assembly.breaker import SharedBreaker
 from agents.assembly.building import Blueprint, Workshop
-from agents.assembly.execution import execute, payer, scope_of, surroundings_of
+from agents.assembly.execution import execute, payer, scope_of, skills_of, surroundings_of
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import (
     AgentsError,
@@ -82,7 +82,12 @@ def _parts() -> _Parts:
             breaker=breaker,
             reader=lambda: ExtractiveReader(text_embedder()),
         )
-        workshop = Workshop(files_root=settings.home / "files", listed=settings.egress_listed)
+        workshop = Workshop(
+            files_root=settings.home / "files",
+            listed=settings.egress_listed,
+            secrets=[settings.api_key, settings.secrets_key, *settings.secrets.values()],
+            embedder=text_embedder,
+        )
         _plugged[:] = [
             _Parts(conf=settings, box=box, breaker=breaker, source=source, workshop=workshop)
         ]
@@ -121,6 +126,7 @@ async def run_agent(
             spec=opened.spec,
             tools_off=around.allowed.off,
             fetch_hosts=around.allowed.fetch_hosts,
+            skills=around.skills,
         )
         agent = _parts().workshop.agent(blueprint, served.provider)
         result = await execute(
@@ -228,6 +234,7 @@ async def agent_build(*, workspace_id: str, agent: str) -> Agent:
         spec=spec,
         tools_off=allowed.off,
         fetch_hosts=allowed.fetch_hosts,
+        skills=await db(skills_of, workspace_id, spec["skills"]),
     )
     return _parts().workshop.agent(blueprint, served.provider)
 

@@ -12,6 +12,7 @@ from agents import wiring
 from agents.api.rendering import Words, paged
 from agents.selectors import catalogue
 from agents.services import catalogue as services
+from agents.services import skills
 from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField
 from loomsite.access.rest.views import ApiView
@@ -25,17 +26,24 @@ class ToolChangesSerializer(StrictSerializer):
 
 class SceneChangesSerializer(StrictSerializer):
     name = TextField(required=False, allow_blank=True)
-    default = TextField(required=False)
     allow_tags = Words(required=False)
     ask_tags = Words(required=False)
     deny_tags = Words(required=False)
     allow_tools = Words(required=False)
-    ask_tools = Words(required=False)
     deny_tools = Words(required=False)
 
 
 class SceneSerializer(SceneChangesSerializer):
     slug = TextField()
+
+
+class SkillSerializer(StrictSerializer):
+    markdown = TextField(trim_whitespace=False, help_text="A whole SKILL.md.")
+    state = serializers.ChoiceField(choices=["draft", "active"], required=False)
+
+
+class SkillStateSerializer(StrictSerializer):
+    state = TextField()
 
 
 class ToolListView(ApiView):
@@ -107,7 +115,7 @@ class SceneView(ApiView):
 
 
 class SkillListView(ApiView):
-    scopes: ClassVar = {"GET": "agents:read"}
+    scopes: ClassVar = {"GET": "agents:read", "POST": "agents:write"}
 
     @extend_schema(operation_id="skills_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
@@ -117,3 +125,29 @@ class SkillListView(ApiView):
             workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
         )
         return paged(request, found)
+
+    @extend_schema(
+        operation_id="skills_import", request=SkillSerializer, responses={201: OpenApiTypes.OBJECT}
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Keep the skill of a SKILL.md, as a draft unless `state` says active."""
+        skill_id = skills.skill_import(
+            workspace_id=self.principal.workspace_id, **self.valid(SkillSerializer)
+        )
+        return Response({"id": skill_id}, status=201)
+
+
+class SkillView(ApiView):
+    scopes: ClassVar = {"PATCH": "agents:write"}
+
+    @extend_schema(
+        operation_id="skills_update", request=SkillStateSerializer, responses={204: None}
+    )
+    def patch(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Activate a skill that was reviewed, or retire one."""
+        skills.skill_set_state(
+            workspace_id=self.principal.workspace_id,
+            name=name,
+            **self.valid(SkillStateSerializer),
+        )
+        return Response(status=204)

@@ -1,28 +1,43 @@
 """An agent of the runtime made from an agent's version: its tools, its gate, its limits."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from agents.assembly.scope import ScopedKnowledge, ScopedMemory
-from agents.core.ports import ModelProvider, Tool
+from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
+from agents.core.interceptors import MarkInjections, RedactSecrets
+from agents.core.ports import ModelProvider, TextEmbedder, Tool
 from agents.core.runtime import Agent, AgentConfig
-from agents.core.types import ToolCall, ToolSpec
+from agents.core.types import ToolSpec
+from agents.memory.agent_memory import AgentMemory
 from agents.models import Scene as SceneRow
+from agents.skills.loader import Skill
+from agents.skills.skill_library import SkillLibrary
 from agents.store.gate import Decide
 from agents.tools.calculator import calculator_tool
 from agents.tools.delegate import delegate_tool
 from agents.tools.done import done_tool
 from agents.tools.files import file_tools
 from agents.tools.http_fetch import http_fetch_tool
-from agents.tools.policy import Rule, Scene, Verdict, decide
+from agents.tools.policy import Scene, decide
 from agents.tools.registry import FunctionTool
 from agents.tools.remember import recall_tool, remember_tool
 from agents.tools.search_knowledge import search_knowledge_tool
 
 _AGENTS_AT_MOST = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillText:
+    """A skill as it was when its row was last changed."""
+
+    id: str
+    changed_at: datetime
+    skill: Skill = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +49,7 @@ class Blueprint:
     spec: Mapping[str, Any]
     tools_off: frozenset[str] = frozenset()
     fetch_hosts: tuple[str, ...] = ()
+    skills: tuple[SkillText, ...] = ()
 
 
 class Workshop:
@@ -42,10 +58,21 @@ class Workshop:
     Args:
         files_root: Where each workspace has a folder for its agents' files.
         listed: Private addresses that pages may be fetched from all the same.
+        secrets: What no model may be told, besides what looks like a key.
+        embedder: For skills that fit by meaning.
     """
 
-    def __init__(self, *, files_root: Path, listed: Sequence[str]) -> None:
+    def __init__(
+        self,
+        *,
+        files_root: Path,
+        listed: Sequence[str],
+        secrets: Sequence[str],
+        embedder: Callable[[], TextEmbedder],
+    ) -> None:
         self._files_root, self._listed = files_root, tuple(listed)
+        self._interceptors = (RedactSecrets(secrets), MarkInjections())
+        self._embedder = embedder
         knowledge, memory = ScopedKnowledge(), ScopedMemory()
         tools: list[FunctionTool] = [
             calculator_tool(),
@@ -56,7 +83,7 @@ class Workshop:
             search_knowledge_tool(knowledge),
         ]
         self._shared = {tool.spec.name: tool for tool in tools}
-        self._agents: dict[tuple[str, frozenset[str], tuple[str, ...], int], Agent] = {}
+        self._agents: dict[Any, Agent] = {}
 
     def builtin_specs(self) -> list[ToolSpec]:
         """Return the tools every workspace has, by name."""
@@ -65,17 +92,38 @@ class Workshop:
 
     def agent(self, blueprint: Blueprint, provider: ModelProvider) -> Agent:
         """Return the agent of a version with this provider."""
-        key = (blueprint.version_id, blueprint.tools_off, blueprint.fetch_hosts, id(provider))
+        key = (
+            blueprint.version_id,
+            blueprint.tools_off,
+            blueprint.fetch_hosts,
+            blueprint.skills,
+            id(provider),
+        )
         agent = self._agents.get(key)
         if agent is None or agent.provider is not provider:
             if len(self._agents) >= _AGENTS_AT_MOST:
                 self._agents.clear()
-            agent = self._agents[key] = Agent(
-                provider=provider,
-                config=config_of(blueprint),
-                tools=cast(list[Tool], self._granted(blueprint)),
-            )
+            agent = self._agents[key] = self._built(blueprint, provider)
         return agent
+
+    def _built(self, blueprint: Blueprint, provider: ModelProvider) -> Agent:
+        skills = None
+        if blueprint.skills:
+            skills = SkillLibrary(
+                [text.skill for text in blueprint.skills],
+                embedder=self._embedder(),
+                count=provider.count,
+            )
+        return Agent(
+            provider=provider,
+            config=config_of(blueprint),
+            tools=cast(list[Tool], self._granted(blueprint)),
+            memory=AgentMemory(
+                count=provider.count, store=ScopedMemory(), sessions=ScopedSessions()
+            ),
+            interceptors=self._interceptors,
+            skills=skills,
+        )
 
     def _granted(self, blueprint: Blueprint) -> list[FunctionTool]:
         own = self._own_tools(blueprint.workspace_id, blueprint.fetch_hosts)
@@ -112,32 +160,15 @@ def config_of(blueprint: Blueprint) -> AgentConfig:
 
 def policy_of(scenes: Sequence[SceneRow]) -> Decide:
     """Return who may call what: each scene only narrows what the others leave."""
-    rules = [_scene(row) for row in scenes]
-
-    def decided(call: ToolCall, tool: ToolSpec | None) -> tuple[str, str]:
-        if tool is None:
-            return "deny", f"the agent has no tool {call.name!r}"
-        found = decide(tool, rules)
-        return found.verdict, found.reason
-
-    return decided
-
-
-def _scene(row: SceneRow) -> Scene:
-    about: list[tuple[Verdict, list[str], list[str]]] = [
-        ("allow", row.allow_tags, row.allow_tools),
-        ("ask", row.ask_tags, row.ask_tools),
-        ("deny", row.deny_tags, row.deny_tools),
+    rules = [
+        Scene(
+            name=row.slug,
+            allow_tags=frozenset(row.allow_tags),
+            ask_tags=frozenset(row.ask_tags),
+            deny_tags=frozenset(row.deny_tags),
+            allow_tools=frozenset(row.allow_tools),
+            deny_tools=frozenset(row.deny_tools),
+        )
+        for row in scenes
     ]
-    return Scene(
-        name=row.slug,
-        rules=tuple(
-            rule
-            for verdict, tags, tools in about
-            for rule in (
-                *(Rule(verdict=verdict, tag=tag) for tag in tags),
-                *(Rule(verdict=verdict, tool=tool) for tool in tools),
-            )
-        ),
-        default=cast(Verdict, row.default),
-    )
+    return partial(decide, scenes=rules)

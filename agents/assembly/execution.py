@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.assembly import sources
 from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed, text_embedder
-from agents.assembly.building import policy_of
+from agents.assembly.building import SkillText, policy_of
 from agents.assembly.events import EventPump
 from agents.assembly.scope import RunScope, current
 from agents.core.events import RunEvent
@@ -16,6 +16,7 @@ from agents.core.types import RunRequest, RunResult
 from agents.models import Endpoint, Scene
 from agents.selectors import catalogue as selectors
 from agents.selectors.catalogue import ToolsAllowed
+from agents.skills.loader import Skill
 from agents.store import ledger
 from agents.store.artifacts import DbArtifacts
 from agents.store.gate import DbGate
@@ -34,6 +35,7 @@ class Surroundings:
     endpoints: list[Endpoint]
     scenes: list[Scene]
     allowed: ToolsAllowed
+    skills: tuple[SkillText, ...]
 
 
 def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surroundings:
@@ -50,6 +52,27 @@ def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surrounding
         ),
         scenes=selectors.scene_rules(workspace_id=workspace_id, slugs=spec["scenes"]),
         allowed=selectors.tools_allowed(workspace_id=workspace_id),
+        skills=skills_of(workspace_id, spec["skills"]),
+    )
+
+
+def skills_of(workspace_id: str, names: list[str]) -> tuple[SkillText, ...]:
+    """Return the active skills of these names, or all of the workspace where none is named."""
+    rows = selectors.skills_active(workspace_id=workspace_id, names=names)
+    return tuple(
+        SkillText(
+            id=str(row.pk),
+            changed_at=row.updated_at,
+            skill=Skill(
+                name=row.name,
+                description=row.description,
+                instructions=row.instructions,
+                keywords=tuple(row.keywords),
+                patterns=tuple(row.patterns),
+                files=row.files,
+            ),
+        )
+        for row in rows
     )
 
 

@@ -369,12 +369,10 @@ def _scene(row: Scene) -> dict[str, Any]:
         "id": str(row.pk),
         "slug": row.slug,
         "name": row.name,
-        "default": row.default,
         "allow_tags": row.allow_tags,
         "ask_tags": row.ask_tags,
         "deny_tags": row.deny_tags,
         "allow_tools": row.allow_tools,
-        "ask_tools": row.ask_tools,
         "deny_tools": row.deny_tools,
     }
 

@@ -87,15 +87,13 @@ def _options(value: object) -> str | None:
 
 
 class SceneFields(TypedDict, total=False):
-    """What a scene says; `default` is for tools that nothing else is about."""
+    """What a scene says; empty `allow_tags` and `allow_tools` leave all that is not denied."""
 
     name: str
-    default: str
     allow_tags: list[str]
     ask_tags: list[str]
     deny_tags: list[str]
     allow_tools: list[str]
-    ask_tools: list[str]
     deny_tools: list[str]
 
 
@@ -110,12 +108,10 @@ def _tags(value: object) -> str | None:
 _SCENE_CHECKS: dict[str, rules.Check] = {
     "slug": rules.slug,
     "name": rules.text(200),
-    "default": rules.one_of("allow", "ask", "deny"),
     "allow_tags": _tags,
     "ask_tags": _tags,
     "deny_tags": _tags,
     "allow_tools": rules.words,
-    "ask_tools": rules.words,
     "deny_tools": rules.words,
 }
 

@@ -13,14 +13,13 @@ from django.utils import timezone
 from pgvector.django import CosineDistance
 
 from agents.core.ports import MemoryHit, TextEmbedder
+from agents.memory.recall import score
 from agents.models import MemoryEntry
 from agents.store.codec import json_storable, storable
 from loomsite.access.bridge import db
 
 _CANDIDATES = 50
 _MOST_WORDS = 32
-_WEIGHTS = {"meaning": 0.6, "words": 0.25, "recency": 0.05, "importance": 0.1}
-_HALF_LIFE_DAYS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,19 +201,19 @@ def _by_words(rows: "QuerySet[MemoryEntry]", text: str) -> list[tuple[MemoryEntr
 
 
 def _hit(row: MemoryEntry, *, meaning: float, words: float, now: datetime) -> MemoryHit:
-    age_days = max(0.0, (now - row.valid_from).total_seconds() / 86_400)
-    score = (
-        _WEIGHTS["meaning"] * meaning
-        + _WEIGHTS["words"] * words
-        + _WEIGHTS["recency"] * 0.5 ** (age_days / _HALF_LIFE_DAYS)
-        + _WEIGHTS["importance"] * row.importance
+    fit = score(
+        meaning=meaning,
+        words=words,
+        importance=row.importance,
+        created_at=row.valid_from,
+        now=now,
     )
     return MemoryHit(
         id=str(row.pk),
         text=row.text,
         kind=row.kind,
         importance=row.importance,
-        score=round(score, 6),
+        score=round(fit, 6),
         created_at=row.created_at,
         source=str(row.provenance.get("source", "")),
     )

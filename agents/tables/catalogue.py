@@ -257,29 +257,17 @@ class Tool(models.Model):
 class Scene(models.Model):
     """A named set of rules over tags and names of tools; scenes only narrow one another."""
 
-    class Default(models.TextChoices):
-        ALLOW = "allow", "Allow"
-        ASK = "ask", "Ask"
-        DENY = "deny", "Deny"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="scenes"
     )
     slug = models.SlugField(max_length=63)
     name = models.CharField(max_length=200, blank=True)
-    allow_tags = words("Tags of tools that may be called.")
-    ask_tags = words("Tags of tools whose every call a person approves.")
-    deny_tags = words("Tags of tools that may not be called.")
-    allow_tools = words("Names of tools, whatever their tags; a name may end in *.")
-    ask_tools = words("As above: each call is approved by a person.")
-    deny_tools = words("As above: never.")
-    default = models.CharField(
-        max_length=8,
-        choices=Default.choices,
-        default=Default.DENY,
-        help_text="For tools that nothing above is about.",
-    )
+    allow_tags = words("Only tools with these tags, and those asked about; empty: any.")
+    ask_tags = words("Each call of a tool with one of these tags is approved by a person.")
+    deny_tags = words("No tool with one of these tags.")
+    allow_tools = words("Only these tools; empty: any.")
+    deny_tools = words("None of these tools.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

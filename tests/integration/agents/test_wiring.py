@@ -160,7 +160,7 @@ def test_a_run_killed_anywhere_goes_on_behind_its_last_step(workspace_id, server
 
 
 def test_a_call_that_needs_approval_waits_and_goes_on_when_it_is_given(workspace_id, server):
-    scene_create(workspace_id=workspace_id, slug="careful", default="allow", ask_tags=["write"])
+    scene_create(workspace_id=workspace_id, slug="careful", ask_tags=["write"])
     agent_id = make_agent(workspace_id, tools=["remember"], scenes=["careful"])
     goal = '[[tool=remember {"text": "x"}]] note'
     request = make_request(workspace_id, agent_id, goal=goal)
@@ -192,7 +192,7 @@ def test_a_call_that_needs_approval_waits_and_goes_on_when_it_is_given(workspace
 
 
 def test_a_scene_that_forbids_a_tool_makes_a_violation(workspace_id):
-    scene_create(workspace_id=workspace_id, slug="reader", default="allow", deny_tags=["write"])
+    scene_create(workspace_id=workspace_id, slug="reader", deny_tags=["write"])
     agent_id = make_agent(workspace_id, tools=["remember"], scenes=["reader"])
     goal = '[[tool=remember {"text": "x"}]] note'
 

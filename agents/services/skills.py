@@ -1,0 +1,75 @@
+"""Writes of skills."""
+
+from typing import Any
+
+from django.db import transaction
+
+from agents.core.errors import NotFound, SkillInvalid
+from agents.models import Skill
+from agents.services import rules
+from agents.skills import loader
+from loomsite.access.core import untrusted
+from loomsite.access.core.errors import FieldError, InputInvalid
+
+
+def skill_import(
+    *,
+    workspace_id: str,
+    markdown: str = "",
+    archive: bytes = b"",
+    state: str = Skill.State.DRAFT,
+    origin: str = Skill.Origin.IMPORTED,
+    evidence: dict[str, Any] | None = None,
+) -> str:
+    """Keep the skill of a SKILL.md, or of an archive that holds one, and return its id.
+
+    A skill of that name is replaced; what agents read changes from their next run on.
+
+    Raises:
+        InputInvalid: It is no skill; says what to change.
+    """
+    try:
+        skill = loader.from_archive(archive) if archive else loader.parse(markdown)
+    except SkillInvalid as error:
+        raise _refused(str(error)) from None
+    values: dict[str, Any] = {
+        "description": skill.description,
+        "instructions": skill.instructions,
+        "keywords": list(skill.keywords),
+        "patterns": list(skill.patterns),
+        "files": dict(skill.files),
+    }
+    fault = untrusted.fault(values) or rules.slug(skill.name)
+    if fault:
+        raise _refused(fault)
+    rules.validate({"state": state}, {"state": rules.one_of(*Skill.State.values)})
+    with transaction.atomic():
+        row, _ = Skill.objects.update_or_create(
+            workspace_id=workspace_id,
+            name=skill.name,
+            defaults={**values, "state": state, "origin": origin, "evidence": evidence or {}},
+        )
+    return str(row.pk)
+
+
+def skill_set_state(*, workspace_id: str, name: str, state: str) -> None:
+    """Activate a skill that was reviewed, or retire one.
+
+    Raises:
+        InputInvalid: There is no such state.
+        NotFound: No such skill in this workspace.
+    """
+    rules.validate({"state": state}, {"state": rules.one_of(*Skill.State.values)})
+    with transaction.atomic():
+        rows = Skill.objects.select_for_update().filter(workspace_id=workspace_id, name=name)
+        row = rows.first()
+        if row is None:
+            raise NotFound(kind="skill", name=name)
+        row.state = state
+        row.save(update_fields=["state", "updated_at"])
+
+
+def _refused(message: str) -> InputInvalid:
+    return InputInvalid(
+        f"markdown: {message}", errors=(FieldError(field="markdown", message=message),)
+    )
