@@ -25,9 +25,12 @@ class Channel:
 
 
 CENTRES: Final = tuple((i + 0.5) / BINS for i in range(BINS))
+# Squared: what is good and what is bad can only be told apart by where one starts. From a flatter
+# start, a node that does nearly all the work makes its own failures look like good answers.
+_LEANING: Final = tuple(c * c for c in CENTRES)
 CHANNEL_START: Final = Channel(
-    good=tuple(START_N * c / sum(CENTRES) for c in CENTRES),
-    bad=tuple(START_N * (1.0 - c) / sum(CENTRES) for c in CENTRES),
+    good=tuple(START_N * weight / sum(_LEANING) for weight in _LEANING),
+    bad=tuple(START_N * weight / sum(_LEANING) for weight in reversed(_LEANING)),
 )
 
 
