@@ -89,19 +89,21 @@ def term_counts(title: str, heading: str, text: str, *, language: str = "english
 
 
 def _terms(text: str, *, language: str, query: bool) -> Iterator[str]:
-    stops = _STOPS.get(language, frozenset())
     for match in _RUN.finditer(text):
         run = match.group()
         if _IS_CJK.match(run):
             yield from _pairs(run, query=query)
             continue
-        parts = _parts(run)
-        if _is_identifier(run, parts):
-            yield run.casefold()[:_MAX_WORD]
-        for part in parts:
-            word = part.casefold()
-            if word not in stops:
-                yield _stem(word[:_MAX_WORD], language)
+        yield from _run_terms(run, language)
+
+
+@lru_cache(maxsize=100_000)
+def _run_terms(run: str, language: str) -> tuple[str, ...]:
+    stops = _STOPS.get(language, frozenset())
+    parts = _parts(run)
+    whole = (run.casefold()[:_MAX_WORD],) if _is_identifier(run, parts) else ()
+    words = (part.casefold()[:_MAX_WORD] for part in parts)
+    return whole + tuple(_stem(word, language) for word in words if word not in stops)
 
 
 def _pairs(run: str, *, query: bool) -> Iterator[str]:
@@ -137,7 +139,6 @@ def _is_identifier(run: str, parts: list[str]) -> bool:
     return not hyphenated_words or any(_mixed_case(word) for word in _SEPARATOR.split(run))
 
 
-@lru_cache(maxsize=200_000)
 def _stem(word: str, language: str) -> str:
     stemmers = _threads.__dict__
     if language not in stemmers:

@@ -7,8 +7,8 @@ from django.db import transaction
 
 from knowledge.core.analysis import LANGUAGES
 from knowledge.core.errors import CollectionInvalid, CollectionMissing
-from knowledge.models import Collection, StatisticsDelta, TermStatistic
-from knowledge.store import vectors
+from knowledge.models import Collection
+from knowledge.store import vectors, writing
 
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -81,8 +81,6 @@ def collection_delete(*, workspace_id: UUID | str, slug: str) -> None:
         )
         if row is None:
             raise CollectionMissing(f"There is no collection {slug!r} in this workspace.")
-        collection_id = row.id
+        vectors.indexes_drop(row.id)
+        writing.collection_clear(row.id)
         row.delete()
-        StatisticsDelta.objects.filter(collection_id=collection_id).delete()
-        TermStatistic.objects.filter(collection_id=collection_id).delete()
-        vectors.indexes_drop(collection_id)

@@ -203,9 +203,12 @@ def _write(
             chunk_count=row.chunk_count,
         )
     _chunks_replace(changed, vectors=vectors, model_id=model_id, collection_id=collection.id)
-    Document.objects.bulk_update(
+    # An upsert of rows that are there: bulk_update() takes twenty times as long.
+    Document.objects.bulk_create(
         [rows[external_id] for external_id in results],
-        [
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=[
             "title", "text", "source_type", "metadata", "tags", "content_hash", "status", "error",
             "error_code", "chunk_count", "ingested_at", "updated_at",
         ],

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db import connection
+
 from knowledge.core.ranking import chunk_weights
 from knowledge.core.types import TermCounts
 from knowledge.store.rows import copying, dense_text, rows, sparse_text
@@ -61,3 +63,30 @@ def _weighted_for(collection_id: int) -> float | None:
         {"c": collection_id},
     )
     return found[0][0] if found else None
+
+
+def collection_clear(collection_id: int) -> None:
+    """Remove a collection's documents, chunks and index by range, in the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('knowledge.dropping', %s, true)", [str(collection_id)])
+        for statement in _CLEAR:
+            cursor.execute(statement, [collection_id])
+
+
+_CLEAR = (
+    "DELETE FROM knowledge_chunkvector WHERE collection_id = %s",
+    "DELETE FROM knowledge_chunkterms WHERE collection_id = %s",
+    "DELETE FROM knowledge_posting WHERE collection_id = %s",
+    "DELETE FROM knowledge_statisticsdelta WHERE collection_id = %s",
+    "DELETE FROM knowledge_termstatistic WHERE collection_id = %s",
+    "DELETE FROM knowledge_collectionstatistics WHERE collection_id = %s",
+    (
+        "DELETE FROM knowledge_chunk k USING knowledge_document d "
+        "WHERE k.document_id = d.id AND d.collection_id = %s"
+    ),
+    (
+        "DELETE FROM knowledge_documentsource s USING knowledge_document d "
+        "WHERE s.document_id = d.id AND d.collection_id = %s"
+    ),
+    "DELETE FROM knowledge_document WHERE collection_id = %s",
+)

@@ -1,0 +1,135 @@
+"""Speed of ingest and search at a size: text by a Zipf law, vectors in clusters, no embedder."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from django.core.management import call_command
+
+from benchmarks.retrieval import latencies, timed
+from knowledge import selectors
+from knowledge.core.retrieval import search
+from knowledge.core.types import DocumentInput, SearchQuery
+from knowledge.loaders.registry import load
+from knowledge.services import collections, embeddings
+from knowledge.services.ingest import documents_ingest
+from knowledge.store.searching import DatabaseIndex
+from knowledge.store.vectors import EXACT_LIMIT
+from loomsite.access.services import workspace_ensure
+
+DIM = 384
+QUERIES = 60
+_WORDS = 100  # a chunk
+_VOCABULARY = 60_000
+_CLUSTERS = 400
+
+
+class ClusteredVectors:
+    """An embedder that costs nothing: a vector near one of some centres, the same for a text."""
+
+    model_id = "benchmark-clusters"
+    dim = DIM
+
+    def __init__(self) -> None:
+        self._centres = np.random.default_rng(7).normal(size=(_CLUSTERS, DIM))
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [self._vector(text) for text in texts]
+
+    def _vector(self, text: str) -> list[float]:
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+        rng = np.random.default_rng(seed)
+        vector = self._centres[rng.integers(_CLUSTERS)] + rng.normal(size=DIM)
+        return (vector / np.linalg.norm(vector)).tolist()
+
+
+def measure(size: int) -> dict[str, Any]:
+    """Return the rates, latencies and recall of a collection of `size` chunks."""
+    call_command("migrate", verbosity=0, interactive=False)
+    workspace_id = workspace_ensure(slug="scratch", name="Measurements")
+    slug = f"speed-{secrets.token_hex(6)}"
+    collections.collection_ensure(workspace_id=workspace_id, slug=slug, kind="scratch")
+    ref = selectors.collection_get(workspace_id=workspace_id, slug=slug)
+    embedder = ClusteredVectors()
+    try:
+        began = perf_counter()
+        for _ in documents_ingest(
+            workspace_id=workspace_id,
+            collection=ref,
+            documents=_documents(size),
+            load=load,
+            embedder=embedder,
+        ):
+            pass
+        result: dict[str, Any] = {"ingest_chunks_per_s": round(size / (perf_counter() - began))}
+        index = DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=[ref.id],
+            model_id=embeddings.embedding_model_ensure(embedder=embedder),
+        )
+        queries = _queries()
+        exact = _dense(index, embedder, queries)
+        result["before_index"] = _searches(index, embedder, queries)
+        if size > EXACT_LIMIT:
+            _, index_s = timed(
+                lambda: embeddings.vectors_index(collection_id=ref.id, embedder=embedder)
+            )
+            result["index_build_s"] = round(index_s, 1)
+            result["with_index"] = _searches(index, embedder, queries)
+            near = _dense(index, embedder, queries)
+            shared = [len(set(a) & set(b)) / 10 for a, b in zip(exact, near, strict=True)]
+            result["recall_at_10"] = round(float(np.mean(shared)), 4)
+        print(f"{size:7d} chunks: {result}")
+        return result
+    finally:
+        collections.collection_delete(workspace_id=workspace_id, slug=slug)
+
+
+def _searches(
+    index: DatabaseIndex, embedder: ClusteredVectors, queries: Sequence[str]
+) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, fusion, feedback in (
+        ("hybrid", "convex", True),
+        ("hybrid_without_feedback", "convex", False),
+        ("lexical", "lexical", False),
+        ("dense", "dense", False),
+    ):
+        samples = [
+            timed(
+                lambda text=text, fusion=fusion, feedback=feedback: search(
+                    SearchQuery(text=text, fusion=fusion, feedback=feedback),
+                    index=index,
+                    embedder=embedder,
+                )
+            )[1]
+            for text in queries
+        ]
+        out[name] = latencies(samples[5:])
+    return out
+
+
+def _dense(
+    index: DatabaseIndex, embedder: ClusteredVectors, queries: Sequence[str]
+) -> list[list[int]]:
+    vectors = embedder.embed(queries)
+    return [[item.chunk_id for item in index.dense(v, limit=200)[:10]] for v in vectors]
+
+
+def _words(rng: np.random.Generator, count: int) -> str:
+    numbers = np.minimum(rng.zipf(1.2, size=count), _VOCABULARY)
+    return " ".join(f"w{number}" for number in numbers)
+
+
+def _documents(size: int) -> Iterator[DocumentInput]:
+    rng = np.random.default_rng(11)
+    for i in range(size):
+        yield DocumentInput(external_id=f"d{i}", title=f"t{i}", text=_words(rng, _WORDS))
+
+
+def _queries() -> list[str]:
+    rng = np.random.default_rng(13)
+    return [_words(rng, 12) for _ in range(QUERIES)]
