@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import jsonschema.validators
-import re2  # pyright: ignore[reportMissingImports] -- it ships without types
+import re2  # pyright: ignore[reportMissingTypeStubs] -- it ships without types
 from jsonschema import ValidationError
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
