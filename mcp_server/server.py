@@ -4,7 +4,7 @@ from mcp.server import MCPServer
 
 from mcp_server.bridge import Callers, Desk
 from mcp_server.errors import refuse_unstorable
-from mcp_server.listing import without_titles
+from mcp_server.listing import lean_tools
 from mcp_server.tools import agents, cluster, knowledge, memory, schedules
 
 INSTRUCTIONS = """\
@@ -29,7 +29,7 @@ def build_server(callers: Callers) -> MCPServer:
         title="Loom",
         instructions=INSTRUCTIONS,
         log_level="WARNING",
-        middleware=[refuse_unstorable, without_titles],
+        middleware=[refuse_unstorable, lean_tools],
     )
     desk = Desk(callers)
     for module in (cluster, schedules, agents, knowledge, memory):

@@ -40,7 +40,7 @@ async def test_the_tools_are_those_promised_with_explicit_annotations(assistant)
 
     assert {tool.name for tool in tools} >= {
         "submit_task", "get_task", "list_tasks", "cancel_task", "reply_task", "list_agents",
-        "search_knowledge", "add_knowledge", "give_feedback",
+        "search_knowledge", "add_knowledge", "give_feedback", "recall", "remember", "schedule_task",
     }  # fmt: skip
     hints = [
         hint
@@ -50,9 +50,8 @@ async def test_the_tools_are_those_promised_with_explicit_annotations(assistant)
     ]  # fmt: skip
     assert None not in hints
     assert all(tool.output_schema and tool.description and tool.title for tool in tools)
-    listing = json.dumps(
-        [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    )
+    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    listing = json.dumps(shown, separators=(",", ":"))
     assert len(listing) <= 12_000
 
 
@@ -146,6 +145,13 @@ async def test_lists_are_paged_inside_the_tool(assistant):
         ("search_knowledge", {"query": "a\x00"}, "null"),
         ("search_knowledge", {"query": "x", "collection": "none"}, "none"),
         ("add_knowledge", {"collection": "../x", "title": "t", "text": "x"}, "collection"),
+        ("schedule_task", {"goal": "x"}, "one of"),
+        ("schedule_task", {"goal": "x", "cron": "0 7 * * 1", "every_s": 5}, "one of"),
+        ("schedule_task", {"goal": "x", "cron": "weekly"}, "five fields"),
+        ("schedule_task", {"goal": "", "every_s": 5}, "empty"),
+        ("recall", {"query": "x", "scope": "everything"}, "scope"),
+        ("remember", {"text": ""}, "text"),
+        ("remember", {"text": "x", "importance": 2}, "importance"),
         ("no_such_tool", {}, "no_such_tool"),
     ],
 )
@@ -194,7 +200,9 @@ async def test_a_foreign_task_is_like_a_missing_one_to_every_tool(assistant):
     [("submit_task", {"goal": "x"}, "tasks:write"), ("list_tasks", {}, "tasks:read"),
      ("get_task", {"task_id": NOBODY}, "tasks:read"), ("list_agents", {}, "agents:read"),
      ("search_knowledge", {"query": "x"}, "knowledge:read"),
-     ("add_knowledge", {"collection": "c", "title": "t", "text": "x"}, "knowledge:write")],
+     ("add_knowledge", {"collection": "c", "title": "t", "text": "x"}, "knowledge:write"),
+     ("remember", {"text": "x"}, "memory:write"),
+     ("schedule_task", {"goal": "x", "every_s": 5}, "tasks:write")],
 )  # fmt: skip
 async def test_each_tool_needs_its_scope(modern, tool, arguments, scope):
     tenant = await db(make_tenant)
@@ -205,6 +213,36 @@ async def test_each_tool_needs_its_scope(modern, tool, arguments, scope):
 
     assert result.is_error
     assert scope in text_of(result)
+
+
+async def test_what_is_remembered_is_recalled_in_its_workspace_alone(assistant):
+    tenant, stranger = await db(make_tenant), await db(make_tenant)
+
+    async with assistant(tenant.key) as client:
+        kept = await client.call_tool("remember", {"text": "Ada prefers metric units."})
+        found = await client.call_tool("recall", {"query": "which units does Ada prefer"})
+    async with assistant(stranger.key) as client:
+        theirs = await client.call_tool("recall", {"query": "which units does Ada prefer"})
+
+    (memory,) = found.structured_content["memories"]
+    assert memory["id"] == kept.structured_content["memory_id"]
+    assert memory["text"] == "Ada prefers metric units."
+    assert theirs.structured_content["memories"] == []
+
+
+@pytest.mark.parametrize(
+    "times",
+    [{"cron": "0 7 * * 1", "timezone": "Europe/Berlin"}, {"at": "2100-01-01T00:00:00+00:00"},
+     {"every_s": 3600}],
+)  # fmt: skip
+async def test_a_goal_is_scheduled_by_cron_time_or_interval(modern, times):
+    tenant = await db(make_tenant)
+
+    async with modern(tenant.key) as client:
+        result = await client.call_tool("schedule_task", {"goal": "Sum up the week.", **times})
+
+    assert not result.is_error, text_of(result)
+    assert result.structured_content["next_at"] is not None
 
 
 async def test_agents_are_listed_with_what_they_are_good_at(assistant):

@@ -8,7 +8,7 @@ from tests.integration.doors.test_rest_tasks import NOBODY, problem_of
 
 pytestmark = pytest.mark.django_db
 AGENTS = "/api/v1/agents"
-CATALOGUE = ["endpoints", "mcp-connections", "scenes", "skills", "tools"]
+CATALOGUE = ["endpoints", "mcp-connections", "scenes", "skills"]
 
 
 def made(tenant, slug="reader", **fields):
