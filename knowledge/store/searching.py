@@ -34,7 +34,7 @@ SELECT term, sum(df), 0 FROM (
 ) dfs GROUP BY term
 """
 
-# OFFSET 0 keeps the planner from turning the index probes into a hash join over all postings.
+# OFFSET 0, here and below, keeps the planner from turning index probes into a join over a table.
 _LEXICAL = """
 SELECT t.chunk_id, -(t.weights <#> %(query)s::sparsevec) AS score
 FROM (
@@ -48,7 +48,7 @@ FROM (
     WHERE true {conditions}
     GROUP BY p.chunk_id
     ORDER BY sum(
-        q.idf * p.count / (p.count + %(k1)s * (1 - %(b)s + %(b)s * p.length / %(average)s))
+        q.idf * p.count / (p.count + %(base)s::float8 + %(slope)s::float8 * p.length)
     ) DESC, p.chunk_id DESC
     LIMIT %(candidates)s
 ) chosen JOIN knowledge_chunkterms t USING (chunk_id)
@@ -87,9 +87,14 @@ SELECT count(*) FROM (
 
 _PASSAGES = """
 SELECT k.id, d.id, d.external_id, d.title, k.text, k.start, k."end", k.heading
-FROM knowledge_chunk k JOIN knowledge_document d ON d.id = k.document_id
-WHERE k.id = ANY(%(chunks)s) AND d.workspace_id = %(workspace)s
-  AND d.collection_id = ANY(%(collections)s::int[])
+FROM unnest(%(chunks)s::bigint[]) AS wanted(id),
+     LATERAL (SELECT * FROM knowledge_chunk WHERE id = wanted.id OFFSET 0) k,
+     LATERAL (
+         SELECT id, external_id, title FROM knowledge_document
+         WHERE id = k.document_id AND workspace_id = %(workspace)s
+           AND collection_id = ANY(%(collections)s::int[])
+         OFFSET 0
+     ) d
 """
 
 
@@ -133,9 +138,8 @@ class DatabaseIndex:
                 "query": sparse_text(weights),
                 "terms": terms,
                 "idfs": [weights[term] for term in terms],
-                "k1": K1,
-                "b": B,
-                "average": max(statistics.average_length, 1e-9),
+                "base": K1 * (1 - B),
+                "slope": K1 * B / max(statistics.average_length, 1e-9),
                 "candidates": max(_CANDIDATES, limit),
                 "limit": limit,
             },
