@@ -131,11 +131,10 @@ class DbJournal:
         }
         with transaction.atomic():
             self.fence()
-            ToolEffect.objects.update_or_create(
+            _, new = ToolEffect.objects.get_or_create(
                 run_id=self.run_id,
                 key=key,
-                defaults=ended,
-                create_defaults={
+                defaults={
                     **ended,
                     "workspace_id": self.workspace_id,
                     "step": step,
@@ -144,6 +143,10 @@ class DbJournal:
                     "begun_at": Now(),
                 },
             )
+            if not new:  # the first outcome stands
+                ToolEffect.objects.filter(
+                    run_id=self.run_id, key=key, state=ToolEffect.State.BEGUN
+                ).update(**ended)
 
     def _decisions(self) -> dict[str, Approval]:
         """Return the latest answer of each key that a person decided on."""
