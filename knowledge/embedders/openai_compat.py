@@ -52,6 +52,10 @@ class OpenAiEmbedder:
             vectors.extend(self._request(batch))
         return vectors
 
+    def close(self) -> None:
+        """Let the connections go."""
+        self._client.close()
+
     def _request(self, texts: Sequence[str]) -> list[list[float]]:
         try:
             reply = self._client.embeddings.create(
