@@ -82,7 +82,7 @@ class AgentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organs:
-    """What an agent is made of."""
+    """What an agent is made of; `leads` holds the system's message between runs."""
 
     config: AgentConfig
     provider: ModelProvider
@@ -94,6 +94,7 @@ class Organs:
     context: ContextAssembler | None = None
     skills: SkillSet | None = None
     events: EventBus | None = None
+    leads: dict[str, Message] = field(default_factory=dict[str, Message])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,9 +159,8 @@ class Run:
         if organs.memory is not None:
             opening = await organs.memory.opening(request.session_id, request.goal)
         history = opening.history
-        transcript = history.copy() if isinstance(history, Transcript) else Transcript(history)
-        if system:
-            transcript = transcript.behind(Message(role="system", content=system))
+        trunk = history if isinstance(history, Transcript) else Transcript(history)
+        transcript = trunk.branch(self._lead(system))
         if organs.context is not None:
             self._assembled = await organs.context.assemble(
                 request.goal,
@@ -174,6 +173,16 @@ class Run:
         self._opened = len(transcript)
         self._transcript = transcript
         transcript.append(Message(role="user", content=framed(request.goal, context)))
+
+    def _lead(self, system: str) -> Message | None:
+        """Return the system's message, the same object in all runs while the text is the same."""
+        if not system:
+            return None
+        kept = self.organs.leads.get(system)
+        if kept is None:
+            self.organs.leads.clear()
+            kept = self.organs.leads[system] = Message(role="system", content=system)
+        return kept
 
     def _room(self, transcript: Transcript) -> int:
         """Return the tokens that the context's sources may fill."""
@@ -235,8 +244,11 @@ class Run:
         if organs.context is not None:
             organs.context.learn(self._assembled, text)
         if organs.memory is not None:
-            turns = [Message(role="user", content=request.goal)]
-            turns += self._transcript[self._opened + 1 :]
+            turns = self._transcript.since(self._opened)
+            if turns[0].content != request.goal:  # the context was for this once
+                answered = turns.since(1)
+                turns = Transcript([Message(role="user", content=request.goal)])
+                turns.extend(answered)
             await organs.memory.keep(request.session_id, run_id=request.run_id, messages=turns)
         self.emit(Done, text=text, stop="answered", usage=self.usage)
         return AgentResult(

@@ -1,6 +1,7 @@
 """The messages of a run, kept so that each is prepared for the wire once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import overload
 
 from agents.core.types import Json, Message
@@ -12,49 +13,90 @@ CUT_REPLY = Message(role="user", content="Go on exactly where you stopped, repea
 CONTEXT_OPEN, CONTEXT_CLOSE = "<context>", "</context>"
 
 
+Render = Callable[[Message], Json]
+
+
+@dataclass(slots=True, kw_only=True)
+class Wire:
+    """The beginning of a transcript as a provider sends it."""
+
+    render: Render
+    done: list[Json] = field(default_factory=list[Json])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """What a branch has in common with others: so much of a transcript, behind a lead."""
+
+    transcript: "Transcript"
+    length: int
+    lead: Message | None
+
+    def rendered(self, render: Render) -> list[Json]:
+        common = self.transcript.rendered(render)[: self.length]
+        if self.lead is None:
+            return common
+        return [self.transcript.rendered_lead(self.lead, render), *common]
+
+
 class Transcript(Sequence[Message]):
     """Messages that are only ever added to; what was rendered once is not rendered again."""
 
-    __slots__ = ("__weakref__", "_messages", "_render", "_rendered")
+    __slots__ = ("__weakref__", "_lead", "_messages", "_trunk", "wire")
 
-    def __init__(
-        self,
-        messages: Iterable[Message] = (),
-        *,
-        render: Callable[[Message], Json] | None = None,
-        rendered: Iterable[Json] = (),
-    ) -> None:
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
         self._messages = list(messages)
-        self._render = render
-        self._rendered = list(rendered)
+        self.wire: Wire | None = None
+        self._trunk: Trunk | None = None
+        self._lead: tuple[Message, Render, Json] | None = None
 
     def append(self, message: Message) -> None:
         self._messages.append(message)
 
-    def rendered(self, render: Callable[[Message], Json]) -> list[Json]:
+    def extend(self, other: "Transcript") -> None:
+        """Add another's messages, and what was rendered of them."""
+        mine, its = self.wire, other.wire
+        if mine is None and not self._messages and its is not None:
+            mine = self.wire = Wire(render=its.render)
+        whole = mine is not None and len(mine.done) == len(self._messages)
+        if mine and its and whole and mine.render is its.render:
+            mine.done += its.done
+        self._messages += other
+
+    def rendered(self, render: Render) -> list[Json]:
         """Return each message as `render` gives it; it is called for new messages only."""
-        if self._render is not render:
-            self._render, self._rendered = render, []
-        done = len(self._rendered)
+        wire = self.wire
+        if wire is None or wire.render is not render:
+            wire = self.wire = Wire(render=render)
+            if self._trunk is not None:
+                wire.done += self._trunk.rendered(render)
+        done = len(wire.done)
         if done < len(self._messages):
-            self._rendered += [render(message) for message in self._messages[done:]]
-        return self._rendered
+            wire.done += [render(message) for message in self._messages[done:]]
+        return wire.done
 
-    def copy(self) -> "Transcript":
-        """Return a transcript that grows on its own and keeps what was rendered."""
-        return Transcript(self._messages, render=self._render, rendered=self._rendered)
+    def branch(self, lead: Message | None = None) -> "Transcript":
+        """Return a copy that grows on its own, with a message before all others if there is one.
 
-    def behind(self, first: Message) -> "Transcript":
-        """Return this transcript with a message before all others."""
-        rendered: list[Json] = []
-        if self._render is not None:
-            rendered = [self._render(first), *self._rendered]
-        return Transcript([first, *self._messages], render=self._render, rendered=rendered)
+        What they have in common is rendered here, once for all branches.
+        """
+        made = Transcript(self._messages if lead is None else [lead, *self._messages])
+        made._trunk = Trunk(transcript=self, length=len(self._messages), lead=lead)
+        return made
 
-    def without(self, dropped: int) -> "Transcript":
-        """Return this transcript without its first messages; the rest is not rendered again."""
-        rendered = self._rendered[dropped:]
-        return Transcript(self._messages[dropped:], render=self._render, rendered=rendered)
+    def since(self, start: int) -> "Transcript":
+        """Return the messages from a place on; what was rendered of them is not rendered again."""
+        made = Transcript(self._messages[start:])
+        if self.wire is not None:
+            made.wire = Wire(render=self.wire.render, done=self.wire.done[start:])
+        return made
+
+    def rendered_lead(self, lead: Message, render: Render) -> Json:
+        """Return the message that branches put first, rendered once while it stays the same."""
+        known = self._lead
+        if known is None or known[0] is not lead or known[1] is not render:
+            known = self._lead = (lead, render, render(lead))
+        return known[2]
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -102,8 +102,10 @@ class AgentMemory:
         return held
 
     def _add(self, held: _Conversation, messages: Sequence[Message]) -> None:
+        held.transcript.extend(
+            messages if isinstance(messages, Transcript) else Transcript(messages)
+        )
         for message in messages:
-            held.transcript.append(message)
             held.sizes.append(tokens_of(message, self._count))
             if message.role == "user":
                 for fact in facts_in(message.content):
@@ -119,7 +121,7 @@ class AgentMemory:
             max_tokens=self._notes_tokens // 2,
             count=self._count,
         )
-        held.transcript = held.transcript.without(dropped)
+        held.transcript = held.transcript.since(dropped)
         del held.sizes[:dropped]
         if self._sessions is not None:
             await self._sessions.compact(session_id, summary=self._kept(held), dropped=dropped)

@@ -1,5 +1,6 @@
 """From a finished session to what is worth keeping for good."""
 
+import re
 from collections.abc import Sequence
 
 from agents.core.types import Message
@@ -7,6 +8,7 @@ from agents.memory.working import Fact, facts_in
 
 MAX_FACTS = 20
 SAME_WORDS = 0.8
+_WORD = re.compile(r"\w+")
 
 
 def consolidate(messages: Sequence[Message], *, known: Sequence[str] = ()) -> list[Fact]:
@@ -30,7 +32,7 @@ def consolidate(messages: Sequence[Message], *, known: Sequence[str] = ()) -> li
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.casefold().replace(".", " ").replace(",", " ").split())
+    return frozenset(_WORD.findall(text.casefold()))
 
 
 def _same(one: frozenset[str], other: frozenset[str]) -> bool:
