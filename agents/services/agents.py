@@ -1,5 +1,7 @@
 """Writes of agents; every change of what an agent is makes a new version."""
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
@@ -7,8 +9,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.core.errors import NotFound, SlugTaken
-from agents.models import Agent, AgentVersion, Endpoint, Scene
+from agents.models import Agent, AgentVersion, Endpoint, Scene, Tool
 from agents.services import rules
+from agents.tools import (
+    calculator,
+    delegate,
+    done,
+    files,
+    http_fetch,
+    remember,
+    search_knowledge,
+)
 from loomsite.access.core.errors import FieldError, InputInvalid
 
 # What a version freezes; the rest of an agent's row says whether and where it is offered.
@@ -16,6 +27,13 @@ SPEC_FIELDS = (
     "slug", "name", "description", "instructions", "endpoint_id", "model", "tools", "scenes",
     "skills", "collections", "domains", "max_steps", "timeout_s", "max_tokens", "budget_usd",
     "temperature",
+)  # fmt: skip
+
+BUILTIN_TOOLS = frozenset(
+    {
+        calculator.NAME, delegate.NAME, done.NAME, files.LIST, files.READ, files.WRITE,
+        http_fetch.NAME, remember.RECALL, remember.REMEMBER, search_knowledge.NAME,
+    }
 )  # fmt: skip
 
 _CHECKS: dict[str, rules.Check] = {
@@ -176,9 +194,17 @@ def _check_references(workspace_id: str, fields: Any) -> None:  # noqa: ANN401 -
         raise NotFound(kind="endpoint", name=str(endpoint_id))
     scenes = list(fields.get("scenes", ()))
     found = Scene.objects.filter(workspace_id=workspace_id, slug__in=scenes)
-    missing = sorted(set(scenes) - set(found.values_list("slug", flat=True)))
+    _check_known("scenes", scenes, set(found.values_list("slug", flat=True)))
+    tools = list(fields.get("tools", ()))
+    own = Tool.objects.filter(workspace_id=workspace_id, name__in=tools)
+    _check_known("tools", tools, BUILTIN_TOOLS | set(own.values_list("name", flat=True)))
+
+
+def _check_known(field: str, wanted: Iterable[str], known: AbstractSet[str]) -> None:
+    missing = sorted(set(wanted) - known)
     if missing:
-        message = f"There is no scene {missing[0]!r}."
+        there_are = ", ".join(sorted(known)) or "none"
+        message = f"There is no {field.removesuffix('s')} {missing[0]!r}; there are: {there_are}."
         raise InputInvalid(
-            f"scenes: {message}", errors=(FieldError(field="scenes", message=message),)
+            f"{field}: {message}", errors=(FieldError(field=field, message=message),)
         )

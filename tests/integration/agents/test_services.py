@@ -19,7 +19,7 @@ from agents.core.errors import (
 )
 from agents.models import AgentVersion, Endpoint
 from agents.selectors import catalogue, runs
-from agents.services.agents import agent_create, agent_retire, agent_update
+from agents.services.agents import BUILTIN_TOOLS, agent_create, agent_retire, agent_update
 from agents.services.approvals import approval_answer, approval_open, approvals_close
 from agents.services.catalogue import (
     budget_delete,
@@ -151,6 +151,7 @@ def test_a_retired_agent_leaves_the_list_and_stays_readable():
         ({"budget_usd": Decimal("NaN")}, "budget_usd"),
         ({"temperature": 3.0}, "temperature"),
         ({"scenes": ["nowhere"]}, "scenes"),
+        ({"tools": ["telepathy"]}, "tools"),
     ],
 )
 def test_an_agent_that_cannot_be_is_refused_by_field(fields, field):
@@ -492,18 +493,7 @@ def test_the_built_in_tools_are_rows_and_keep_what_operators_set():
     tools_sync(workspace_id=workspace_id, specs=specs)
 
     rows = {row["name"]: row for row in catalogue.tool_list(workspace_id=workspace_id).results}
-    assert {
-        "calculator",
-        "delegate",
-        "done",
-        "http_fetch",
-        "list_files",
-        "read_file",
-        "recall",
-        "remember",
-        "search_knowledge",
-        "write_file",
-    } <= set(rows)
+    assert set(rows) == BUILTIN_TOOLS
     kept = rows["http_fetch"]
     assert (kept["enabled"], kept["timeout_s"]) == (False, 5.0)
     allowed = catalogue.tools_allowed(workspace_id=workspace_id)

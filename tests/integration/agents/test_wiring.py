@@ -14,6 +14,10 @@ from agents.selectors.runs import run_steps
 from agents.services.agents import agent_update
 from agents.services.approvals import approval_answer, approval_open
 from agents.services.catalogue import budget_set, scene_create, tool_update
+from agents.services.runs import effect_settle
+from agents.services.skills import skill_import
+from knowledge import wiring as knowledge
+from knowledge.core.types import DocumentInput
 from tests.factories.agents import (
     Lost,
     make_agent,
@@ -424,3 +428,110 @@ def test_an_agent_bound_to_the_environments_row_runs(workspace_id):
 
     assert isinstance(result, RunResult)
     assert result.stop == "answered"
+
+
+def test_a_delegated_part_comes_back_as_the_result_of_its_call(workspace_id):
+    agent_id = make_agent(workspace_id, tools=["delegate"])
+    goal = '[[tool=delegate {"goal": "count the looms"}]] ask around'
+    request = make_request(workspace_id, agent_id, goal=goal)
+
+    waiting = run(request)
+    assert waiting.suspension is not None
+    (child,) = waiting.suspension.detail["children"]
+    effect_settle(
+        workspace_id=workspace_id,
+        run_id=request.run_id,
+        key=child["key"],
+        tool="delegate",
+        ok=True,
+        result="seven looms",
+    )
+    done = run(request)
+
+    assert (waiting.stop, waiting.suspension.kind) == ("suspended", "children")
+    assert (child["goal"], done.stop) == ("count the looms", "answered")
+    assert "seven looms" in done.text
+
+
+def test_a_session_goes_on_over_runs(workspace_id, server):
+    agent_id = make_agent(workspace_id)
+    for goal in ("[[answer=Ada it is.]] call me Ada", "what am I called"):
+        run(make_request(workspace_id, agent_id, goal=goal, session_id="talk"))
+
+    second = server.requests[-1]["messages"]
+
+    said = [message["content"] for message in second if message["role"] != "system"]
+    assert "call me Ada" in said[0]
+    assert said[1] == "Ada it is."
+    assert Run.objects.exclude(session=None).count() == 2
+
+
+def test_another_agents_memory_is_not_recalled(workspace_id):
+    writer, reader = (make_agent(workspace_id, tools=["remember", "recall"]) for _ in range(2))
+    run(
+        make_request(
+            workspace_id, writer, goal='[[tool=remember {"text": "the code is 4711"}]] note'
+        )
+    )
+    goal = '[[tool=recall {"query": "the code"}]] say'
+
+    own, others = (run(make_request(workspace_id, who, goal=goal)) for who in (writer, reader))
+
+    assert "4711" in own.text
+    assert "4711" not in others.text
+
+
+def test_an_active_skill_is_offered_and_a_draft_is_not(workspace_id, server):
+    for name, state in (("darning", "active"), ("knotting", "draft")):
+        markdown = f"---\nname: {name}\ndescription: How to do {name}.\n---\nFollow the weft."
+        skill_import(workspace_id=workspace_id, markdown=markdown, state=state)
+    goal = '[[tool=activate_skill {"name": "darning"}]] mend'
+
+    result = run(make_request(workspace_id, make_agent(workspace_id), goal=goal))
+
+    prompt = server.requests[0]["messages"][0]["content"]
+    assert "darning" in prompt
+    assert "knotting" not in prompt
+    assert "Follow the weft." in result.text
+
+
+def test_documents_are_found_and_cited_within_the_runs_collections(workspace_id):
+    for slug, text in (("mine", "The shuttle carries the weft."), ("other", "The shuttle is red.")):
+        knowledge.collection_ensure(workspace_id=workspace_id, slug=slug)
+        knowledge.ingest(
+            workspace_id=workspace_id,
+            collection=slug,
+            documents=[DocumentInput(external_id=slug, title=slug, text=text)],
+        )
+    agent_id = make_agent(workspace_id, tools=["search_knowledge"], collections=["mine"])
+    goal = "[[tool=search_knowledge]] what does the shuttle carry"
+
+    result = run(make_request(workspace_id, agent_id, goal=goal))
+
+    (citation,) = result.citations
+    assert citation.quote in "The shuttle carries the weft."
+    assert "red" not in result.text
+    assert Run.objects.get().citations[0]["quote"] == citation.quote
+
+
+def test_a_key_of_the_environment_is_never_told_to_a_model(workspace_id, server, settings):
+    settings.LOOM_SECRETS = {"LOOM_SECRET_VENDOR": "hunter2-hunter2"}
+
+    run(make_request(workspace_id, make_agent(workspace_id), goal="say hunter2-hunter2"))
+
+    assert "hunter2-hunter2" not in str(server.requests)
+
+
+def test_an_agent_is_built_once_for_all_its_runs(workspace_id):
+    agent_id = make_agent(workspace_id)
+
+    async def main():
+        built = [
+            await wiring.agent_build(workspace_id=workspace_id, agent=agent_id) for _ in range(2)
+        ]
+        await wiring.close_clients()
+        return built
+
+    first, second = asyncio.run(main())
+
+    assert first is second
