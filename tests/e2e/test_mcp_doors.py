@@ -27,7 +27,8 @@ def cluster(stack: Stack) -> Iterator[Stack]:
         stack.start_web()
         stack.start_worker()
         agent = {"slug": "astronomer", "name": "Astronomer", "description": "Knows the planets."}
-        assert rest(stack).post("agents", json=agent).status_code == 201
+        with rest(stack) as client:
+            assert client.post("agents", json=agent).status_code == 201
         yield stack
 
 
@@ -79,8 +80,10 @@ async def test_a_task_is_followed_to_its_answer_by_an_assistant(cluster: Stack, 
     async with connect(cluster, mode=mode) as client:
         task = await run_to_the_end(client)
 
+    with rest(cluster) as client:
+        over_rest = client.get(f"tasks/{task['id']}").json()
     assert (task["status"], task["answer"]) == ("succeeded", ANSWER)
-    assert task == task | rest(cluster).get(f"tasks/{task['id']}").json()
+    assert task == task | over_rest
 
 
 def test_a_task_is_followed_to_its_answer_over_rest_as_a_stream(cluster: Stack):
