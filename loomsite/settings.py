@@ -13,6 +13,7 @@ import dj_database_url
 import structlog
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from redis.connection import parse_url
 
 from loomsite.embedded import services, tokens
@@ -265,6 +266,31 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",  # served from here: no page needs a CDN
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- the admin: all of it from here
+UNFOLD = {
+    "SITE_TITLE": "Loom",
+    "SITE_HEADER": "Loom",
+    "SITE_SUBHEADER": "a self-organizing cluster of agents",
+    "SITE_URL": None,
+    "SITE_ICON": lambda _: static("loom/icon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("loom/icon.svg")}
+    ],
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": [lambda _: static("loom/admin.css")],
+    "SCRIPTS": [lambda _: static("loom/admin.js")],
+    "DASHBOARD_CALLBACK": "cluster.admin.pulse.dashboard",
+    "SIDEBAR": {"navigation": "cluster.admin.sidebar.navigation", "show_search": True},
+    "COLORS": {
+        "primary": {
+            "50": "#f0fdfa", "100": "#ccfbf1", "200": "#99f6e4", "300": "#5eead4",
+            "400": "#2dd4bf", "500": "#14b8a6", "600": "#0f766e", "700": "#115e59",
+            "800": "#134e4a", "900": "#0f3f3c", "950": "#042f2e",
+        },
+    },
+}  # fmt: skip
 
 # ---------------------------------------------------------------- models, jobs, the cluster
 OPENAI_API_KEY = _text("OPENAI_API_KEY")

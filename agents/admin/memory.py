@@ -1,0 +1,99 @@
+"""Pages of what agents remember."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from agents import wiring
+from agents.admin.base import AgentsAdmin, AgentsForm
+from agents.models import MemoryEntry
+from agents.services import memories
+from knowledge.core.errors import KnowledgeError
+from loomsite.access.admin import fields
+from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin.display import ago, badge, number, short
+from loomsite.access.admin.reach import OPERATOR
+
+_REVIEW = {"accepted": "success", "pending": "warning", "rejected": "danger"}
+
+
+class MemoryForm(AgentsForm):
+    """A fact to remember; its vector is made when it is written."""
+
+    refusals = (*AgentsForm.refusals, KnowledgeError)
+
+    scope = fields.choice("Scope", list(MemoryEntry.Scope.choices), initial="workspace")
+    scope_id = fields.text(
+        "Scope id", help_text="The agent, session or task; empty for the workspace."
+    )
+    text = fields.area("Text", required=True)
+    importance = fields.number("Importance", initial=0.5, help_text="From 0 to 1.", required=True)
+
+    def write(self) -> object:
+        given = self.cleaned_data
+        return wiring.memory_remember(
+            workspace_id=self.workspace_id,
+            text=given["text"],
+            scope=given["scope"],
+            scope_id=given["scope_id"],
+            importance=given["importance"],
+            provenance={"by": self.actor, "door": "admin"},
+        )
+
+
+@admin.register(MemoryEntry)
+class MemoryEntryAdmin(AgentsAdmin):
+    adds = deletes = OPERATOR
+    add_form = MemoryForm
+    list_display = (
+        short("text", chars=100),
+        "scope",
+        "kind",
+        number("importance"),
+        badge("review", _REVIEW),
+        ago("valid_until", "holds until"),
+        ago("created_at"),
+    )
+    list_filter = ("review", "scope")
+    search_fields = ("text",)
+    search_window = 5_000
+    id_fields = ("id",)
+    defer = ("embedding",)
+    add_fieldsets = (
+        (None, {"fields": ("workspace", "text", ("scope", "scope_id"), "importance")}),
+    )
+    row_actions = (
+        RowAction(
+            name="accept", label="Accept", icon="check_circle", run="accept",
+            when=lambda row: row.review != MemoryEntry.Review.ACCEPTED,
+        ),
+        RowAction(
+            name="reject", label="Reject", icon="block", run="reject", reason=True,
+            when=lambda row: row.review != MemoryEntry.Review.REJECTED,
+        ),
+        RowAction(
+            name="expire", label="Let it end now", icon="event_busy", run="expire",
+            when=lambda row: row.valid_until is None,
+        ),
+    )  # fmt: skip
+    empty = "Agents write down what they learn; you can add facts of your own."
+
+    def accept(self, request: HttpRequest, memory: MemoryEntry) -> str:  # noqa: ARG002 -- a button's signature
+        memories.memory_review(
+            workspace_id=self.home(memory), memory_id=str(memory.pk), accepted=True
+        )
+        return "Accepted: it is recalled."
+
+    def reject(self, request: HttpRequest, memory: MemoryEntry) -> str:  # noqa: ARG002 -- a button's signature
+        memories.memory_review(
+            workspace_id=self.home(memory), memory_id=str(memory.pk), accepted=False
+        )
+        return "Rejected: it is recalled no more."
+
+    def expire(self, request: HttpRequest, memory: MemoryEntry) -> str:  # noqa: ARG002 -- a button's signature
+        memories.memory_expire(workspace_id=self.home(memory), memory_id=str(memory.pk))
+        return "It holds no more, and stays as history."
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:  # noqa: ARG002 -- Django's signature
+        memories.memory_erase(workspace_id=self.home(obj), memory_id=str(obj.pk))

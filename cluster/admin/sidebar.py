@@ -1,0 +1,111 @@
+"""The admin's table of contents."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+
+from agents.models import Approval
+from loomsite.access.admin.reach import VIEWER, reach_of
+
+_Item = tuple[str, str, str]  # title, icon, page
+_GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
+    (
+        "Work",
+        (
+            ("Tasks", "task_alt", "cluster_task"),
+            ("Approvals", "approval_delegation", "agents_approval"),
+            ("Schedules", "schedule", "cluster_schedule"),
+            ("Artifacts", "attach_file", "agents_artifact"),
+        ),
+    ),
+    (
+        "Agents",
+        (
+            ("Agents", "smart_toy", "agents_agent"),
+            ("Skills", "school", "agents_skill"),
+            ("Memory", "neurology", "agents_memoryentry"),
+            ("Tools", "build", "agents_tool"),
+            ("Scenes", "policy", "agents_scene"),
+            ("Endpoints", "hub", "agents_endpoint"),
+            ("MCP connections", "cable", "agents_mcpconnection"),
+            ("Budgets", "payments", "agents_budget"),
+        ),
+    ),
+    (
+        "Knowledge",
+        (
+            ("Collections", "library_books", "knowledge_collection"),
+            ("Documents", "description", "knowledge_document"),
+        ),
+    ),
+    (
+        "Market",
+        (
+            ("Nodes", "groups", "cluster_agentnode"),
+            ("Blueprints", "architecture", "cluster_blueprint"),
+            ("Domains", "category", "cluster_domain"),
+            ("Auctions", "gavel", "cluster_auction"),
+            ("Rewards", "trophy", "cluster_reward"),
+            ("Ledger", "receipt_long", "cluster_marketentry"),
+            ("Lifecycle", "cycle", "cluster_lifecycleevent"),
+            ("Calibration", "tune", "cluster_calibration"),
+        ),
+    ),
+    (
+        "Journal",
+        (
+            ("Runs", "play_circle", "agents_run"),
+            ("Usage", "monitoring", "agents_usageentry"),
+            ("Sessions", "forum", "agents_session"),
+            ("Violations", "gpp_bad", "agents_violation"),
+            ("Events", "bolt", "cluster_event"),
+            ("Workers", "dns", "cluster_worker"),
+        ),
+    ),
+    (
+        "Access",
+        (
+            ("Workspaces", "workspaces", "access_workspace"),
+            ("Members", "badge", "access_membership"),
+            ("API keys", "key", "access_apikey"),
+            ("Audit", "history", "access_auditentry"),
+            ("Accounts", "person", "auth_user"),
+            ("Beat", "timer", "django_celery_beat_periodictask"),
+        ),
+    ),
+)
+_MOST_COUNTED = 99
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar: the pages that the person may open, in groups."""
+    groups: list[dict[str, Any]] = []
+    pages = {
+        f"{model._meta.app_label}_{model._meta.model_name}": page  # noqa: SLF001 -- Django's public hook
+        for model, page in admin.site._registry.items()  # noqa: SLF001 -- the only list of pages there is
+    }
+    for title, items in _GROUPS:
+        shown = [
+            {"title": name, "icon": icon, "link": reverse(f"admin:{page}_changelist")}
+            for name, icon, page in items
+            if page in pages and pages[page].has_view_permission(request)
+        ]
+        if shown:
+            groups.append({"title": title, "separator": True, "items": shown})
+    pulse = {"title": "Pulse", "icon": "ecg_heart", "link": reverse("admin:index")}
+    first = groups[0]["items"] if groups and groups[0]["title"] == _GROUPS[0][0] else []
+    waiting = _waiting(request)
+    for item in first:
+        if item["title"] == "Approvals" and waiting:
+            item.update(badge=str(waiting), badge_variant="warning")
+    return [{"items": [pulse, *first]}, *(groups[1:] if first else groups)]
+
+
+def _waiting(request: HttpRequest) -> int:
+    """Return how many questions wait for a person, at most a hundred."""
+    rows = Approval.objects.filter(status=Approval.Status.OPEN)
+    ids = reach_of(request).workspace_ids(VIEWER)
+    rows = rows if ids is None else rows.filter(workspace_id__in=ids)
+    return rows.order_by()[: _MOST_COUNTED + 1].count()

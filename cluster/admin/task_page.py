@@ -1,0 +1,114 @@
+"""What the page of a task shows, read by the same selectors as every other door."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from agents.selectors.runs import run_list, run_steps
+from cluster.core.types import FINAL
+from cluster.models import Task
+from cluster.selectors.tasks import (
+    task_auction,
+    task_detail,
+    task_events,
+    task_rewards,
+    task_tree,
+)
+from loomsite.access.admin.display import cut, money, span
+
+EVENTS_SHOWN = 200
+_STEPS_OF_RUNS = 5
+
+
+def page(task: Task, now: datetime) -> dict[str, Any]:
+    """Return the template's values for a task."""
+    home, task_id = str(task.workspace_id), str(task.pk)
+    detail = task_detail(workspace_id=home, task_id=task_id)
+    runs = run_list(workspace_id=home, task_id=task_id)
+    return {
+        "task": task,
+        "detail": detail,
+        "summary": summary(task, detail, now),
+        "is_final": task.status in FINAL,
+        "cycles": timeline(detail["phases"], now),
+        "tree": _rows(task_tree(workspace_id=home, task_id=task_id), task_id),
+        "auctions": [_auction(each) for each in task_auction(workspace_id=home, task_id=task_id)],
+        "rewards": task_rewards(workspace_id=home, task_id=task_id),
+        "runs": runs,
+        "traces": [
+            {"run": run, "steps": run_steps(workspace_id=home, run_id=run.id)}
+            for run in runs[-_STEPS_OF_RUNS:]
+        ],
+        "events": task_events(
+            workspace_id=home,
+            task_id=task_id,
+            after=max(0, task.event_seq - EVENTS_SHOWN),
+            limit=EVENTS_SHOWN,
+        )[::-1],
+    }
+
+
+def summary(task: Task, detail: Mapping[str, Any], now: datetime) -> str:
+    """Return one sentence that says how a task is doing."""
+    spent = f"{detail['tokens']['total']:,} tokens, {money(detail['cost_usd'])}"
+    took = span(((task.finished_at or now) - task.created_at).total_seconds())
+    by = f" by {detail['agent']}" if detail["agent"] else ""
+    if task.status in FINAL:
+        score = "" if task.score is None else f", score {task.score:.2f}"
+        checked = "" if task.verified or task.score is None else " (not verified)"
+        why = f": {cut(task.error_message, 200)}" if task.error_message else ""
+        tries = f" in {task.cycle} cycles" if task.cycle > 1 else ""
+        return (
+            f"{str(task.status).capitalize()}{by} after {took}{tries}{score}{checked}; {spent}{why}"
+        )
+    doing = str(task.status).replace("_", " ").capitalize()
+    phase = f", {str(task.phase).upper()} of cycle {task.cycle}" if task.phase else ""
+    said = task.unavailable_reason or task.progress_message
+    return f"{doing}{phase} for {took}; {spent}" + (f": {cut(said, 200)}" if said else "")
+
+
+def timeline(phases: Sequence[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Return the phases by cycle, each with its duration and its place on one scale, in percent."""
+    spans = [
+        (
+            each,
+            datetime.fromisoformat(each["started_at"]),
+            datetime.fromisoformat(each["ended_at"]) if each["ended_at"] else now,
+        )
+        for each in phases
+    ]
+    if not spans:
+        return []
+    first = min(start for _, start, _ in spans)
+    whole = max((max(end for _, _, end in spans) - first).total_seconds(), 1e-6)
+    cycles: dict[int, list[dict[str, Any]]] = {}
+    for each, start, end in spans:
+        seconds = max((end - start).total_seconds(), 0)
+        cycles.setdefault(each["cycle"], []).append(
+            {
+                "phase": each["phase"],
+                "seconds": seconds,
+                "open": each["ended_at"] is None,
+                "left": f"{min((start - first).total_seconds() / whole, 1) * 100:.2f}",
+                "width": f"{min(seconds / whole, 1) * 100:.2f}",
+            }
+        )
+    return [{"cycle": number, "phases": rows} for number, rows in sorted(cycles.items())]
+
+
+def _rows(node: Mapping[str, Any], here: str, depth: int = 0) -> list[dict[str, Any]]:
+    """Return the tree as lines with their depth, in order: templates do not recurse."""
+    line = {**node, "depth": depth, "indent": f"{depth * 1.25:.2f}", "here": node["id"] == here}
+    line["goal"] = cut(node["goal"], 120)
+    below = [row for child in node["children"] for row in _rows(child, here, depth + 1)]
+    return [line, *below]
+
+
+def _auction(auction: Mapping[str, Any]) -> dict[str, Any]:
+    excluded = {str(why).replace("_", " "): count for why, count in auction["excluded"].items()}
+    bids = [
+        {**bid, "won": bid["agent"] == auction["winner"], "deviation": math.sqrt(bid["variance"])}
+        for bid in auction["bids"]
+    ]
+    return {**auction, "excluded": excluded, "bids": bids}

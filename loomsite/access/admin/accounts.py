@@ -1,0 +1,47 @@
+"""Pages of accounts and groups: for superusers alone, who give people their sign-in."""
+
+from django.contrib import admin
+from django.contrib.admin.options import ShowFacets
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+_Person = get_user_model()
+
+
+class SuperuserOnly:
+    """Whoever may edit accounts may become anybody: no role of a workspace is enough."""
+
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 -- Django's signature
+        return bool(request.user.is_superuser)
+
+    has_add_permission = has_module_permission
+    has_change_permission = has_view_permission
+    has_delete_permission = has_view_permission
+
+
+admin.site.unregister(_Person)
+admin.site.unregister(Group)
+
+
+@admin.register(_Person)
+class PersonAdmin(SuperuserOnly, UserAdmin, ModelAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+
+
+@admin.register(Group)
+class PersonGroupAdmin(SuperuserOnly, GroupAdmin, ModelAdmin):
+    pass

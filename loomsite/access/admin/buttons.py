@@ -1,0 +1,164 @@
+"""Buttons on a row's page: each posts to an address of its own and leaves an audit entry."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+
+from loomsite.access.admin.reach import OPERATOR, actor_of
+from loomsite.access.core.errors import AccessError
+from loomsite.access.services import audit_write
+
+DOOR = "admin"
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAction:
+    """A button on a row's page; it posts to a page of its own.
+
+    Attributes:
+        run: The admin's method, called with request and row; it returns a sentence for the person,
+            or a response.
+        when: Whether the button makes sense for a row.
+        confirm: A question to answer before it happens.
+        reason: Whether to ask why; the answer is in `request.POST["reason"]` and in the audit.
+    """
+
+    name: str
+    label: str
+    icon: str
+    run: str
+    when: Callable[[Any], bool] = lambda _row: True
+    confirm: str = ""
+    danger: bool = False
+    reason: bool = False
+    role: str = OPERATOR
+
+
+class Buttons(ModelAdmin):
+    """The part of `LoomAdmin` that shows and answers buttons.
+
+    Attributes:
+        row_actions: The buttons.
+        refusals: Errors of services that are shown as messages.
+    """
+
+    row_actions: ClassVar[Sequence[RowAction]] = ()
+    refusals: ClassVar[tuple[type[Exception], ...]] = (AccessError,)
+
+    def may(self, request: HttpRequest, role: str, row: Any) -> bool:
+        """Say whether the person has a role where a row is, or anywhere when there is none."""
+        raise NotImplementedError
+
+    def workspace_id_of(self, row: Any) -> UUID | None:
+        """Return a row's workspace."""
+        raise NotImplementedError
+
+    def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:  # noqa: ARG002 -- for pages
+        """Return what a page shows besides the form."""
+        return {}
+
+    def audit(
+        self,
+        request: HttpRequest,
+        row: Any,
+        verb: str,
+        *,
+        reason: str = "",
+        **detail: Any,
+    ) -> None:
+        """Record what a person did to a row; call it in the transaction that does it."""
+        audit_write(
+            workspace_id=self.workspace_id_of(row),
+            actor=actor_of(request),
+            door=DOOR,
+            action=f"{self.opts.model_name}.{verb}",
+            target=str(row.pk),
+            reason=reason,
+            detail=detail,
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        view = self.admin_site.admin_view(self.do_view)
+        return [path("<path:object_id>/do/<slug:action>/", view, name=name), *super().get_urls()]
+
+    def row_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        """Return a row that the person may see; another workspace's row is missing."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or not self.has_view_permission(request, row):
+            raise Http404
+        return row
+
+    def actions_for(self, request: HttpRequest, row: Any) -> list[RowAction]:
+        """Return the buttons that a row's page has for this person."""
+        return [
+            action
+            for action in self.row_actions
+            if self.may(request, action.role, row) and action.when(row)
+        ]
+
+    def do_view(self, request: HttpRequest, object_id: str, action: str) -> HttpResponse:
+        """Do what a button says, once, with an audit entry, and go back to the row."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        row = self.row_or_404(request, object_id)
+        chosen = next((each for each in self.row_actions if each.name == action), None)
+        if chosen is None:
+            raise Http404
+        if not self.may(request, chosen.role, row):
+            raise PermissionDenied
+        back = self.page_url(row)
+        if not chosen.when(row):
+            messages.warning(request, f"“{chosen.label}” is not possible any more.")
+            return HttpResponseRedirect(back)
+        reason = request.POST.get("reason", "").replace("\x00", "")[:_LONGEST_REASON]
+        try:
+            with transaction.atomic():
+                done = getattr(self, chosen.run)(request, row)
+                self.audit(request, row, chosen.name, reason=reason)
+        except self.refusals as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(back)
+        if isinstance(done, HttpResponse):
+            return done
+        messages.success(request, done)
+        return HttpResponseRedirect(back)
+
+    def button_url(self, row: Any, name: str) -> str:
+        """Return where the button of that name posts to."""
+        do = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
+        return reverse(do, args=[row.pk, name])
+
+    def page_url(self, row: Any) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        if not self.model._default_manager.filter(pk=row.pk).exists():  # noqa: SLF001 -- Django's public hook
+            return reverse(f"{name}_changelist")
+        return reverse(f"{name}_change", args=[row.pk])
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict,
+        *args: Any,
+        obj: Any = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        buttons = self.actions_for(request, obj) if obj is not None else []
+        context = {**context, "row_actions": buttons, **self.extra_context(request, obj)}
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
