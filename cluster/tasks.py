@@ -38,6 +38,13 @@ def task_wake_job(task_id: str) -> None:
 
 
 @shared_task
+def tasks_due_job() -> None:
+    """Make this process look for due work: the second trigger, should a wake-up have been lost."""
+    for engine in _here:
+        engine.wake()
+
+
+@shared_task
 def schedules_fire_job() -> None:
     """Submit what schedules are due; beat calls it each second, and twice does no harm."""
     try:

@@ -336,3 +336,26 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2  # how late a changed schedule may be noticed
+# What an hour without a worker would pile up is worth nothing: each message expires with its turn.
+CELERY_BEAT_SCHEDULE = {
+    "submit the goals of due schedules": {
+        "task": "cluster.tasks.schedules_fire_job",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "look for due tasks": {
+        "task": "cluster.tasks.tasks_due_job",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "free reservations of calls that never ended": {
+        "task": "agents.tasks.reservations_expire_job",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "queue documents whose ingest was lost": {
+        "task": "knowledge.tasks.documents_requeue_job",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+}
