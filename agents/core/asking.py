@@ -100,9 +100,7 @@ class Asker:
     timeout_s: float
     lost: Usage = field(default_factory=Usage)  # what this step cost so far, even for nothing
 
-    async def ask(
-        self, *, step: int, transcript: Transcript, tools: Sequence[ToolSpec], timeout_s: float
-    ) -> Asked:
+    async def ask(self, *, step: int, transcript: Transcript, tools: Sequence[ToolSpec]) -> Asked:
         """Return the model's reply to the transcript.
 
         Raises:
@@ -118,7 +116,7 @@ class Asker:
                 tools=tools,
                 temperature=self.temperature,
                 max_tokens=self.max_tokens,
-                timeout_s=min(self.timeout_s, timeout_s),
+                timeout_s=self.timeout_s,
             )
             if attempt:
                 teller.again()

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from agents.core.types import Usage as UsageCount
 
 logger = logging.getLogger(__name__)
+DRAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +165,9 @@ class EventBus:
             self.parent.publish(event)
 
     async def drain(self) -> None:
-        """Wait for the handlers that are still at work, here and above."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        """Wait for the handlers that are at work now, here and above, but not for ever."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=DRAIN_S)
         if self.parent is not None:
             await self.parent.drain()
 

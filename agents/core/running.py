@@ -51,6 +51,7 @@ class Run:
     _assembled: Assembled = field(default_factory=Assembled)
     _texts: list[str] = field(default_factory=list[str])
     _opened: int = 0
+    _deadline: float = 0.0
 
     async def finish(self) -> AgentResult:
         """Return the answer.
@@ -77,6 +78,7 @@ class Run:
         if self.request.deadline_at is not None:
             left = self.request.deadline_at - self.organs.world.now()
             seconds = min(seconds, left / timedelta(seconds=1))
+        self._deadline = self.organs.world.monotonic() + seconds
         timer = asyncio.timeout(max(seconds, 0.0))
         try:
             async with timer:
@@ -203,7 +205,6 @@ class Run:
                 step=index,
                 transcript=self._transcript,
                 tools=self.organs.specs,
-                timeout_s=self._limits.timeout_s,
             )
         except AgentsError:
             self.usage += asker.lost
@@ -339,6 +340,7 @@ class Run:
                 agent=organs.config.name,
                 step=0,
                 key="",
+                deadline=self._deadline,
                 cancelled=self.around.cancelled or asyncio.Event(),
                 metadata=request.metadata,
                 cite=self._book.cite,

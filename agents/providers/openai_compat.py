@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,13 @@ from agents.core.tokens import MESSAGE_TOKENS, TokenCounter
 from agents.core.transcript import Transcript
 from agents.core.types import Json, Message, ModelProfile, ToolSpec, Usage
 from agents.providers import emulation, profiles, wire
-from agents.providers.clients import ClientKey, Clients, headers_key, shared_clients
+from agents.providers.clients import (
+    CONNECT_TIMEOUT_S,
+    ClientKey,
+    Clients,
+    headers_key,
+    shared_clients,
+)
 from agents.providers.retrying import Retries
 from agents.providers.sse import EventData
 from agents.providers.tokenizers import tokenizer_for
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     import httpx2
 
 PATH, END = "/chat/completions", b"[DONE]"
+READ_OUT_S = 1.0
 
 
 class OpenAIProvider:
@@ -78,19 +86,12 @@ class OpenAIProvider:
             return wire.loads(response.content)
 
         data = await self._retries.run(post, timeout_s=request.timeout_s)
-        message, finish = wire.reply_of(data)
-        return ModelReply(
-            message=message,
-            usage=self._priced(wire.usage_of(data) or self._estimated(request, message)),
-            finish_reason=finish,
-            model=str(data.get("model") or self.model),
-        )
+        return self._reply(data, request)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
         if request.tools and not self.profile.tools:
             # Whether the text is a call is known only when all of it is there.
-            reply = await self.complete(request)
-            for delta in emulation.deltas(reply):
+            for delta in emulation.deltas(await self.complete(request)):
                 yield delta
             return
         body = {**self._body(request), "stream": True}
@@ -99,9 +100,23 @@ class OpenAIProvider:
 
         async def post(timeout_s: float) -> "httpx2.Response":
             async with asyncio.timeout(timeout_s):
-                return await self._post(body, stream=True)
+                return await self._post(body, stream_s=request.timeout_s)
 
         response = await self._retries.run(post, timeout_s=request.timeout_s)
+        try:
+            if response.headers.get("content-type", "").startswith("application/json"):
+                # Some servers know no streams and send the whole reply.
+                for delta in emulation.deltas(await self._whole(response, request)):
+                    yield delta
+                return
+            async for delta in self._deltas(response, request, until):
+                yield delta
+        finally:
+            await response.aclose()
+
+    async def _deltas(
+        self, response: "httpx2.Response", request: ModelRequest, until: float
+    ) -> AsyncIterator[ModelDelta]:
         assembler = wire.StreamAssembler()
         try:
             async for data in self._events(response, until):
@@ -110,8 +125,6 @@ class OpenAIProvider:
         except _transport_errors() as error:
             if not assembler.finish:
                 raise ModelReplyInvalid(f"The stream was cut: {_said(error)}") from error
-        finally:
-            await response.aclose()
         for delta in assembler.end():
             yield delta
         message = assembler.message()
@@ -124,16 +137,31 @@ class OpenAIProvider:
             )
         )
 
+    def _reply(self, data: Json, request: ModelRequest) -> ModelReply:
+        message, finish = wire.reply_of(data)
+        return ModelReply(
+            message=message,
+            usage=self._priced(wire.usage_of(data) or self._estimated(request, message)),
+            finish_reason=finish,
+            model=str(data.get("model") or self.model),
+        )
+
+    async def _whole(self, response: "httpx2.Response", request: ModelRequest) -> ModelReply:
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                raw = await response.aread()
+        except (TimeoutError, *_transport_errors()) as error:
+            raise ModelReplyInvalid(f"The reply was cut: {_said(error)}") from error
+        return self._reply(wire.loads(raw), request)
+
     async def _events(self, response: "httpx2.Response", until: float) -> AsyncIterator[bytes]:
         """Yield the events of a stream up to its end mark, then read on to where it really ends."""
-        events, ended = EventData(), False
-        async for chunk in response.aiter_bytes():
-            if ended:
-                continue  # a body read to its end leaves the connection for the next call
+        events, chunks = EventData(), response.aiter_bytes()
+        async for chunk in chunks:
             for data in events.feed(chunk):
                 if data == END:
-                    ended = True
-                    break
+                    await _read_out(chunks)
+                    return
                 yield data
             if self.world.monotonic() > until:
                 raise ModelReplyInvalid("The stream did not end in time.")
@@ -157,12 +185,14 @@ class OpenAIProvider:
             if self._tools[0] is not request.tools:
                 self._tools = (request.tools, wire.tools_wire(request.tools))
             body["tools"] = self._tools[1]
-        body.update(wire.options_wire(request))
+        body.update(wire.options_wire(request, self.model))
         body.update(self._extra)
         return body
 
-    async def _post(self, body: Json, *, stream: bool = False) -> "httpx2.Response":
+    async def _post(self, body: Json, *, stream_s: float = 0.0) -> "httpx2.Response":
         """Send a request and return the endpoint's answer, translated to the tree of errors.
+
+        With `stream_s` it is not read yet, and may be silent for that long at most.
 
         The client's typed methods would copy every message of the conversation into models of their
         own on each call, which costs as much as everything else; the answer is read by `wire`.
@@ -172,11 +202,16 @@ class OpenAIProvider:
 
         try:
             client = self._clients.get(self._key, id(self))
+            options: Any = {}
+            if stream_s:
+                silence = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S, read=stream_s)
+                options = {"timeout": silence}
             answer: Any = await client.post(
                 PATH,
                 cast_to=httpx2.Response,
                 body=body,
-                stream=stream,
+                options=options,
+                stream=bool(stream_s),
                 stream_cls=openai.AsyncStream[Any],
             )
         except openai.APIStatusError as error:
@@ -211,6 +246,14 @@ def _refused(error: Any) -> ModelRefused | ModelUnavailable:  # noqa: ANN401 -- 
         seconds = float(after) if after.replace(".", "", 1).isdigit() else None
         return ModelUnavailable(said, code=code, retry_after_s=seconds)
     return ModelRefused(said, status=status)
+
+
+async def _read_out(chunks: AsyncIterator[bytes]) -> None:
+    """Read a body to its real end: that leaves the connection for the next call."""
+    with suppress(TimeoutError, *_transport_errors()):
+        async with asyncio.timeout(READ_OUT_S):
+            async for _ in chunks:
+                pass
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:

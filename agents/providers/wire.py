@@ -8,6 +8,7 @@ from agents.core.errors import ModelReplyInvalid
 from agents.core.ports import ModelDelta, ModelRequest
 from agents.core.types import Json, Message, ToolCall, ToolSpec, Usage
 
+_OPENAI_REASONING = ("o1", "o3", "o4", "gpt-5")
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
 
@@ -51,18 +52,22 @@ def tools_wire(tools: Sequence[ToolSpec]) -> list[Json]:
     ]
 
 
-def options_wire(request: ModelRequest) -> Json:
-    """Return what of a request is neither model, messages nor tools."""
+def options_wire(request: ModelRequest, model: str) -> Json:
+    """Return what of a request is neither model, messages nor tools.
+
+    OpenAI's reasoning models know their length limit by another name and take no temperature.
+    """
     options: Json = {}
+    thinks = model.startswith(_OPENAI_REASONING)
     if request.json_schema is not None:
         options["response_format"] = {
             "type": "json_schema",
             "json_schema": {"name": request.schema_name, "schema": request.json_schema},
         }
-    if request.temperature is not None:
+    if request.temperature is not None and not thinks:
         options["temperature"] = request.temperature
     if request.max_tokens is not None:
-        options["max_tokens"] = request.max_tokens
+        options["max_completion_tokens" if thinks else "max_tokens"] = request.max_tokens
     return options
 
 

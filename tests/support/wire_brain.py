@@ -13,7 +13,8 @@ Marks in the goal steer it:
     [[latency=MS]]  [[itl=MS]]              before the reply; between streamed words
     [[fault=KIND]]  [[fault=KIND*N]]        the first N (default: all) such calls fail; KIND is one
                                             of 429 500 503 401 hang drop nofinish empty badbody
-                                            badargs unknown
+                                            badargs unknown whole (no stream) stall (in mid-stream)
+                                            open (nothing closes the stream)
 
 `latency`, `itl` and `fault` may be limited to one purpose: `[[judge.latency=500]]`; purposes are
 the names of the schemas (`sense`, `plan`, `judge`, …), and `run` where there is none.

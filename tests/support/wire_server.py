@@ -170,8 +170,8 @@ class App:
         texts = self.state.texts
         reply = Reply(text=texts.pop(0)) if texts else wire_brain.reply(asked)
         reply = _disturbed(reply, fault)
-        if asked.body.get("stream"):
-            await _stream(asked, reply, fault, send)
+        if asked.body.get("stream") and fault != "whole":
+            await _stream(asked, reply, fault, receive, send)
         else:
             await _whole(asked, reply, fault, send)
 
@@ -223,7 +223,7 @@ async def _whole(asked: Asked, reply: Reply, fault: str, send: Send) -> None:
     await _send(send, 200, body)
 
 
-async def _stream(asked: Asked, reply: Reply, fault: str, send: Send) -> None:
+async def _stream(asked: Asked, reply: Reply, fault: str, receive: Receive, send: Send) -> None:
     head = _head(asked, "chat.completion.chunk")
     chunks: list[Json | None] = [
         {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
@@ -240,7 +240,9 @@ async def _stream(asked: Asked, reply: Reply, fault: str, send: Send) -> None:
     headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     itl_ms = float(asked.marks.get("itl", asked.purpose) or 0)
-    for chunk in chunks:
+    for number, chunk in enumerate(chunks):
+        if fault == "stall" and number > 1:
+            await _pause(HANG_S, receive)
         data = b"[DONE]" if chunk is None else json.dumps(chunk).encode()
         event = b"data: " + data + b"\n\n"
         await send({"type": "http.response.body", "body": event, "more_body": True})
@@ -248,6 +250,8 @@ async def _stream(asked: Asked, reply: Reply, fault: str, send: Send) -> None:
             await asyncio.sleep(itl_ms / 1000)
     if fault == "badbody":
         await send({"type": "http.response.body", "body": b"data: {\n\n", "more_body": True})
+    if fault == "open":
+        await _pause(HANG_S, receive)
     if fault == "drop":
         raise Cut
     await send({"type": "http.response.body", "body": b""})

@@ -94,6 +94,15 @@ async def test_a_second_stream_that_differs_begins_the_step_anew(wire, provider)
     assert after == "quite another text"
 
 
+async def test_a_server_that_knows_no_streams_is_read_all_the_same(wire, provider):
+    wire.script({"kind": "whole", "times": 1})
+
+    events = [e async for e in Agent(provider=provider).stream("[[answer=all at once]]")]
+
+    assert [e.text for e in events if e.type == "text_delta"] == ["all at once"]
+    assert events[-1].type == "done"
+
+
 async def test_an_endpoint_that_stays_down_is_unavailable_and_opens_its_circuit(wire):
     breaker = MemoryBreaker(IMPATIENT.monotonic, threshold=3)
     provider = OpenAIProvider("local", base_url=wire.url, world=IMPATIENT, breaker=breaker)
@@ -138,6 +147,23 @@ async def test_a_trickling_stream_ends_at_the_deadline(provider):
     with pytest.raises(ModelReplyInvalid, match="did not end in time"):
         async for _ in provider.stream(ask):
             pass
+
+
+async def test_a_stream_that_stalls_ends_at_the_deadline(wire, provider):
+    wire.script({"kind": "stall", "times": 1})
+    ask = ModelRequest(messages=[Message(role="user", content="[[words=9]]")], timeout_s=0.2)
+
+    with pytest.raises(ModelReplyInvalid, match="stream was cut"):
+        async for _ in provider.stream(ask):
+            pass
+
+
+async def test_a_stream_that_nobody_closes_is_whole_at_its_end_mark(wire, provider):
+    wire.script({"kind": "open", "times": 1})
+
+    events = [e async for e in Agent(provider=provider).stream("[[answer=whole]]")]
+
+    assert (events[-1].type, events[-1].text) == ("done", "whole")
 
 
 async def test_what_the_endpoint_refuses_is_not_tried_again(wire, provider):
