@@ -70,6 +70,7 @@ class DeltaWriter:
         self._pause_s = pause_s
         self._pending: list[tuple[str, int, str]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def add(self, kind: str, step: int, text: str) -> None:
         """Queue a piece of text of one step; sent within `pause_s`."""
@@ -78,12 +79,18 @@ class DeltaWriter:
             self._flusher = asyncio.get_running_loop().create_task(self._flush_soon())
 
     async def close(self) -> None:
-        """Send what is left."""
+        """Send what is left, at once."""
+        self._closing.set()
         if self._flusher is not None:
             await self._flusher
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(self._pause_s)
+        while self._pending:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), self._pause_s)
+            await self._flush()
+
+    async def _flush(self) -> None:
         pending, self._pending = self._pending, []
         merged: list[tuple[str, int, str]] = []
         for kind, step, text in pending:

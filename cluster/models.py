@@ -149,6 +149,11 @@ class Task(models.Model):
                 name="cluster_task_by_status",
             ),
             models.Index("root", name="cluster_task_tree"),
+            models.Index(
+                fields=["parent"],
+                condition=Q(parent__isnull=False, finished_at__isnull=True),
+                name="cluster_task_open_part",
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -13,13 +13,14 @@ from django.db import InterfaceError, OperationalError
 from cluster.core import amoeba
 from cluster.core.errors import ClaimLost
 from cluster.core.perform import Ports, perform
-from cluster.core.steps import InsideStep, OutsideStep, is_outside
+from cluster.core.steps import InsideStep, OutsideStep, Written, is_outside
 from cluster.core.types import Claim, TaskView
 from cluster.runner import Happenings
 from cluster.selectors.spine import task_view
 from cluster.services import claims as leases
 from cluster.services.mishaps import mishap_record
 from cluster.services.spine import step_record
+from cluster.services.tasks import orphans_cancel
 from loomsite.access.bridge import db
 
 logger = logging.getLogger(__name__)
@@ -101,37 +102,38 @@ class Reactor:
                     await asyncio.wait_for(self._woken.wait(), LOOK_EACH_S)
                 self._woken.clear()
         finally:
-            keeper.cancel()
             watcher.cancel()
             await self._let_go()
+            keeper.cancel()
 
     async def _take(self) -> int:
         free = self._slots - len(self._runs)
         if free <= 0:
             return 0
-        try:
-            claims = await db(
-                leases.claims_take,
-                worker=self.name,
-                limit=min(free, TAKE_AT_ONCE),
-                lease_s=self._lease_s,
-            )
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("cannot look for work, the database does not answer: %s", _first(error))
-            return 0
-        for claim in claims:
+        claims = await _carefully(
+            leases.claims_take,
+            worker=self.name,
+            limit=min(free, TAKE_AT_ONCE),
+            lease_s=self._lease_s,
+        )
+        for claim in claims or ():
+            # A lease of our own may have lapsed, as while the database was away.
+            earlier = self._runs.get(claim.task_id)
             run = _Run(claim=claim)
             self._runs[claim.task_id] = run
-            run.task = asyncio.create_task(self._drive(run))
-        return len(claims)
+            run.task = asyncio.create_task(self._drive(run, earlier))
+        return len(claims or ())
 
-    async def _drive(self, run: _Run) -> None:
+    async def _drive(self, run: _Run, earlier: _Run | None = None) -> None:
         """Loop over the pure decision until the task ends, waits, or is another's."""
         claim = run.claim
         happenings = Happenings()
         ports = self._ports_for(claim, run.cancelled, happenings)
         view: TaskView | None = None
         try:
+            if earlier is not None and earlier.task is not None:
+                earlier.task.cancel()
+                await asyncio.wait({earlier.task})
             while True:
                 view = view or await patiently(task_view, claim=claim)
                 step = amoeba.next_step(view)
@@ -139,12 +141,10 @@ class Reactor:
                 if inside is None:
                     view = None
                     continue  # cancelled, or the database went away: what is recorded says it all
-                written = await patiently(
-                    step_record, claim=claim, view=view, step=inside, happenings=happenings
-                )
-                if not written.go_on:
+                written = await _write(claim, view, inside, happenings)
+                if written is not None and not written.go_on:
                     return
-                view = amoeba.advance(view, inside, written)
+                view = amoeba.advance(view, inside, written) if written else None
         except ClaimLost:
             logger.info("task %s: another worker holds it now", claim.task_id)
         except asyncio.CancelledError:
@@ -153,7 +153,8 @@ class Reactor:
             logger.exception("task %s failed in the loop", claim.task_id)
             await self._mishap(claim, error)
         finally:
-            self._runs.pop(claim.task_id, None)
+            if self._runs.get(claim.task_id) is run:
+                del self._runs[claim.task_id]
             self.wake()
 
     async def _perform(
@@ -195,21 +196,21 @@ class Reactor:
         """Renew all leases in one statement; whoever lost one stops at once."""
         while True:
             runs = list(self._runs.values())
-            try:
-                renewal = await db(
-                    leases.leases_renew,
-                    claims=[run.claim for run in runs],
-                    worker=self.name,
-                    lease_s=self._lease_s,
-                )
-                await db(leases.worker_seen, name=self.name, slots=self._slots, running=len(runs))
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("leases not renewed: %s", _first(error))
-            else:
-                for run in runs:
-                    lost = run.claim.task_id in renewal.lost
-                    if lost and self._runs.get(run.claim.task_id) is run and run.task:
-                        run.task.cancel()
+            renewal = await _carefully(
+                leases.leases_renew,
+                claims=[run.claim for run in runs],
+                worker=self.name,
+                lease_s=self._lease_s,
+            )
+            gone = renewal.lost if renewal else frozenset()
+            for run in runs:
+                lost = run.claim.task_id in gone
+                if lost and self._runs.get(run.claim.task_id) is run and run.task:
+                    run.task.cancel()
+            await _carefully(
+                leases.worker_seen, name=self.name, slots=self._slots, running=len(runs)
+            )
+            await _carefully(orphans_cancel)
             await asyncio.sleep(self._lease_s / 3)
 
     async def _watch_cancels(self) -> None:
@@ -218,13 +219,10 @@ class Reactor:
             runs = dict(self._runs)
             if not runs:
                 continue
-            try:
-                asked = await db(
-                    leases.cancels_pending, claims=[run.claim for run in runs.values()]
-                )
-            except (OperationalError, InterfaceError):
-                continue
-            for task_id in asked:
+            asked = await _carefully(
+                leases.cancels_pending, claims=[run.claim for run in runs.values()]
+            )
+            for task_id in asked or ():
                 runs[task_id].cancelled.set()
 
     async def _let_go(self) -> None:
@@ -238,11 +236,11 @@ class Reactor:
             or [asyncio.create_task(asyncio.sleep(0))],
             timeout=STOP_GRACE_S,
         )
-        try:
-            await db(leases.claims_release, claims=[run.claim for run in runs], worker=self.name)
-            await db(leases.worker_stopped, name=self.name)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("claims not given back, their leases will end: %s", _first(error))
+        # Where this fails, the leases end by themselves.
+        await _carefully(
+            leases.claims_release, claims=[run.claim for run in runs], worker=self.name
+        )
+        await _carefully(leases.worker_stopped, name=self.name)
 
 
 async def patiently(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -258,6 +256,40 @@ async def patiently(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             )
             attempt += 1
             await asyncio.sleep(pause_s)
+
+
+async def _write(
+    claim: Claim, view: TaskView, step: InsideStep, happenings: Happenings
+) -> Written | None:
+    """Record a step, once; None when the database went away and had kept it before it did."""
+    while True:
+        try:
+            return await db(step_record, claim=claim, view=view, step=step, happenings=happenings)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("task %s: not sure of a write: %s", claim.task_id, _first(error))
+            await asyncio.sleep(DB_PAUSE_S[0])
+        now = await patiently(task_view, claim=claim)
+        if _recorded(now) != _recorded(view):
+            return None
+
+
+def _recorded(view: TaskView) -> tuple[int | bool, ...]:
+    """Return how far a task has come."""
+    return (
+        view.cycle, view.sensed is None, view.matched is None, view.scaled is None, view.spawned,
+        view.executed is None, view.verdict is None, view.adapted is None,
+    )  # fmt: skip
+
+
+async def _carefully(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Call a service from a loop that must not end; None when that failed, for the next round."""
+    try:
+        return await db(fn, *args, **kwargs)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("%s: the database does not answer: %s", fn.__name__, _first(error))
+    except Exception:
+        logger.exception("%s failed", fn.__name__)
+    return None
 
 
 async def _settled(task: "asyncio.Task[None]") -> None:

@@ -32,9 +32,16 @@ TEXT_KEPT = 2_000
 
 @dataclass(slots=True)
 class Happenings:
-    """What a run said and no transaction has kept yet; the next fenced write takes them along."""
+    """What a run said and no transaction has kept yet; the next fenced write takes them along.
+
+    Attributes:
+        written: How many of `pending` the transaction `written_by` wrote; whether it was committed
+            is looked up by the next one, which holds the task's lock and so comes behind its end.
+    """
 
     pending: list[tuple[str, Json]] = field(default_factory=list)
+    written: int = 0
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

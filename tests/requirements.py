@@ -18,7 +18,7 @@ PROMISES: Final[dict[str, str]] = {
     "make.fails": "each make target exits non-zero when it fails",
     # ------------------------------------------------------------ commands
     "commands.json": "every command takes --json and prints one object to stdout",
-    "commands.exit_codes": "commands exit 0 done, 1 any other end, 2 usage, 3 waiting for a person",
+    "commands.exit_codes": "commands exit 0 done, 1 another end, 2 usage, 3 waiting for a person",
     "commands.submit": "`submit GOAL --wait --json` prints the task; without a stack it says so",
     "commands.doctor": "`doctor` reports each part, and what to do about a fault",
     "commands.mcp": "`mcp` serves the tools over stdio",
@@ -64,7 +64,7 @@ PROMISES: Final[dict[str, str]] = {
     "python.quick_starts": "ten-line programs run without Django",
     # ------------------------------------------------------------ secrets and reach
     "secrets.at_rest": "secrets are sealed under LOOM_SECRETS_KEY",
-    "secrets.references": "only names that begin with LOOM_SECRET_ are looked up in the environment",
+    "secrets.references": "only names that begin with LOOM_SECRET_ resolve to the environment",
     "reach.egress": "one guard for addresses, checked after DNS and at each redirect",
     "reach.patterns": "patterns that users write are matched in linear time",
     # ------------------------------------------------------------ the life of a task

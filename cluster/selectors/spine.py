@@ -77,7 +77,7 @@ def task_view(*, claim: Claim) -> TaskView:
             children=_children(task, scaled) if scaled and scaled.split else (),
             spawned=task.spawned_cycle == task.cycle,
             earlier_children=_earlier(task),
-            tree_size=Task.objects.filter(root_id=task.root_id or task.id).count() or 1,
+            tree_size=Task.objects.filter(root_id=task.root_id or task.id).count() + 1,
             spent=tree_cost(task.root_id or task.id),
             unavailable_s=(now - since).total_seconds() if since else 0.0,
             unavailable_reason=task.unavailable_reason,

@@ -335,7 +335,7 @@ def _nobody(result: auction.AuctionResult, step: HoldAuction) -> Hammer:
             reason="every capable agent rests after errors of its endpoint",
             pause_s=CIRCUIT_PAUSE_S,
         )
-    if step.agent is not None:
+    if step.agent is not None and set(result.excluded) <= {"not_asked"}:
         return Hammer(kind="nobody", reason=f"agent {step.agent!r} is not in service")
     wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
     return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}")

@@ -88,6 +88,8 @@ def _note(claims: Sequence[Claim], lapsed: dict[str, str], at: datetime) -> None
                 phase_begin(task, Phase.SENSE, at)
                 task_save(task, "phase", "phase_started_at")
             continue
+        if lapsed[claim.task_id] == claim.worker:
+            continue  # late with its heartbeat, as when the database was away: not dead
         marker = f"{task.cycle}/{task.phase}/{steps.get(claim.task_id, 0)}"
         task.crash_count = task.crash_count + 1 if task.crash_marker == marker else 1
         task.crash_marker = marker

@@ -87,7 +87,8 @@ def _tell_parent(child: Task, now: datetime) -> None:
             child_id=str(one.id), key=one.plan_key, status=one.status,
             cost_usd=f"{one.cost_usd:.6f}",
         )  # fmt: skip
-        ended += _successors(one, parent, now)
+        if parent.cancel_requested_at is None:  # else they are cancelled too, each by itself
+            ended += _successors(one, parent, now)
     parent.progress_message = f"{parent.progress_done} of {parent.progress_total} parts done"
     if parent.pending_children <= 0:
         parent.pending_children = 0

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, cast
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from cluster import live
 from cluster.core.codec import value_dump
@@ -46,6 +46,16 @@ def task_fenced(claim: Claim) -> tuple[Task, datetime]:
     return row, cast("Any", row).db_now
 
 
+def parent_lock(task_id: str) -> None:
+    """Lock a task's parent, if it has one: first, whenever the task's own end may follow.
+
+    Who ends a task tells its parent and those who wait beside it. Locks are taken from the root
+    down, so that a part that ends and one that is cancelled never wait for each other.
+    """
+    rows = Task.objects.select_for_update(of=("self",)).filter(children=task_id).order_by()
+    list(rows.values_list("id"))
+
+
 def fence(claim: Claim, happenings: Happenings) -> None:
     """Lock the claimed task, or raise `ClaimLost`: the first line of every other app's writes.
 
@@ -58,15 +68,30 @@ def fence(claim: Claim, happenings: Happenings) -> None:
 
 
 def happenings_write(task: Task, at: datetime, happenings: Happenings) -> None:
-    """Write what a run has said as events of its locked task; forgotten once it is committed."""
+    """Write what a run has said, and nobody has written yet, as events of its locked task.
+
+    Tools that run side by side write from several threads. Only the database knows which of them
+    committed: until then, what was written may have to be written again.
+    """
+    if not happenings.pending:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_current_xact_id()::text, CASE WHEN %(by)s = '' THEN NULL"
+            " ELSE pg_xact_status(nullif(%(by)s, '')::xid8) END",
+            {"by": happenings.written_by},
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    here, before = row
+    if happenings.written_by == here:
+        return  # this transaction has written them already
+    if before == "committed":
+        del happenings.pending[: happenings.written]
     said = list(happenings.pending)
     for kind, data in said:
         event_append(task, kind, at, **data)
-    transaction.on_commit(lambda: _forget(happenings, len(said)))
-
-
-def _forget(happenings: Happenings, count: int) -> None:
-    del happenings.pending[:count]
+    happenings.written, happenings.written_by = len(said), here
 
 
 def task_locked(*, workspace_id: str, task_id: str) -> tuple[Task, datetime]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from cluster.core.steps import Finish
 from cluster.core.types import Claim, Outcome, Status
 from cluster.services.ending import task_finish
-from cluster.services.journal import event_append, task_fenced, task_save
+from cluster.services.journal import event_append, parent_lock, task_fenced, task_save
 
 MISHAPS_MAX = 3
 PAUSE_S = 1.0
@@ -22,6 +22,7 @@ def mishap_record(*, claim: Claim, error: str) -> None:
         ClaimLost: Another worker holds it now.
     """
     with transaction.atomic():
+        parent_lock(claim.task_id)
         task, now = task_fenced(claim)
         task.mishap_count += 1
         event_append(task, "task.mishap", now, error=error, count=task.mishap_count)

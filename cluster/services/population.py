@@ -57,7 +57,7 @@ def nodes_ensure(*, workspace_id: str) -> None:
     newcomers = Agent.objects.filter(
         workspace_id=workspace_id, enabled=True, node__isnull=True
     ).select_related("workspace")
-    for agent in newcomers:
+    for agent in newcomers.order_by("id"):  # one order for all, so that nobody waits in a circle
         node_create(agent=agent, family=agent.slug, reason="the agent was created")
 
 

@@ -1,12 +1,12 @@
 """Writing down what the loop decided: each step one short transaction under the task's fence."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import assert_never
 
 from django.db import transaction
 from django.db.models import F
 
-from agents.services.approvals import approval_open
 from cluster import live
 from cluster.core.steps import (
     Ask,
@@ -35,17 +35,19 @@ from cluster.core.types import (
 )
 from cluster.models import AgentNode, PhaseRecord, Task, TaskEdge
 from cluster.runner import Happenings
-from cluster.services.auctions import auction_hold, slot_release
-from cluster.services.ending import DELEGATED, task_finish
+from cluster.services.auctions import Hammer, auction_hold, slot_release
+from cluster.services.ending import task_finish
 from cluster.services.journal import (
     event_append,
     happenings_write,
+    parent_lock,
     phase_begin,
     phase_record,
     task_fenced,
     task_save,
 )
 from cluster.services.settlement import verdict_settle
+from cluster.services.waiting import ask, child_create, delegate, park
 
 # Checks that hold for each part by itself; a part that builds on others has no sources of its own.
 PASSED_ON = frozenset({"cites_sources"})
@@ -57,6 +59,8 @@ _NEXT = {
     Phase.EXECUTE: Phase.EVALUATE,
     Phase.EVALUATE: Phase.ADAPT,
 }
+# What a task that was asked to stop does not do any more: it would wait, or others would begin.
+_BEGINS = (HoldAuction, Spawn, Park, Ask, Delegate, NextCycle)
 _RESULT_PHASE: dict[type, Phase] = {
     Sensed: Phase.SENSE,
     Scaled: Phase.SCALE,
@@ -74,9 +78,14 @@ def step_record(
         ClaimLost: Another worker holds the task now; nothing was written.
     """
     with transaction.atomic():
+        if isinstance(step, Finish):
+            parent_lock(claim.task_id)
         task, now = task_fenced(claim)
         happenings_write(task, now, happenings)
-        go_on, result = _carry_out(task, step, view, now)
+        if task.cancel_requested_at is not None and isinstance(step, _BEGINS):
+            go_on, result = True, None  # asked to stop in the meantime: nothing new is begun
+        else:
+            go_on, result = _carry_out(task, step, view, now)
         return Written(
             go_on=go_on,
             now=now,
@@ -100,11 +109,11 @@ def _carry_out(  # noqa: PLR0911 -- one line a step
         case NextCycle():
             _next_cycle(task, step, now)
         case Park():
-            return _park(task, step, now), None
+            return park(task, step, asked_at=view.now, now=now), None
         case Ask():
-            return _ask(task, step, now), None
+            return ask(task, step, now), None
         case Delegate():
-            return _delegate(task, step, now), None
+            return delegate(task, step, view.limits, now), None
         case Finish():
             task_finish(task=task, step=step, now=now)
             return False, None
@@ -115,13 +124,13 @@ def _carry_out(  # noqa: PLR0911 -- one line a step
 
 def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str) -> None:
     """Move the cursor behind a recorded phase."""
-    task.unavailable_since, task.unavailable_reason = None, ""
+    task.unavailable_since, task.unavailable_reason, task.mishap_count = None, "", 0
     following = _NEXT.get(phase)
     phase_begin(task, following, now)
     task.progress_total = len(Phase)
     task.progress_done = list(Phase).index(phase) + 1
     task.progress_message = message[:500]
-    task_save(task, *_CURSOR, "unavailable_since", "unavailable_reason", *fields)
+    task_save(task, *_CURSOR, "unavailable_since", "unavailable_reason", "mishap_count", *fields)
 
 
 def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:
@@ -150,7 +159,7 @@ def _auction(
     if hammer.kind == "won":
         assert hammer.matched
         matched = hammer.matched
-    elif hammer.kind == "nobody":
+    elif hammer.kind == "nobody" or _impatient(hammer, view):
         matched = Matched(
             node_id=None, agent_id=None, agent=None, auction_id=None, reason=hammer.reason
         )
@@ -161,7 +170,7 @@ def _auction(
             until=now + timedelta(seconds=hammer.pause_s),
             unavailable=hammer.kind == "circuit",
         )
-        return _park(task, pause, now), None
+        return park(task, pause, asked_at=now, now=now), None
     phase_record(
         task, Phase.MATCH, now,
         inputs={
@@ -174,17 +183,26 @@ def _auction(
     return True, matched
 
 
+def _impatient(hammer: Hammer, view: TaskView) -> bool:
+    """Tell whether agents whose endpoint is away have been waited for long enough."""
+    return hammer.kind == "circuit" and view.unavailable_s >= view.patience_s
+
+
 def _spawn(task: Task, step: Spawn, now: datetime) -> None:
     """Create the children; the slot is given back, since a task that waits does no work."""
     slot_release(task=task, now=now)
-    made: dict[str, Task] = {}
+    # Kept parts first: one that builds on them need not wait, wherever the plan names them.
+    made = {
+        part.key: Task.objects.get(id=part.reuse_task_id, parent=task)
+        for part in step.parts
+        if part.reuse_task_id
+    }
     ready: list[Task] = []
     for order, part in enumerate(step.parts):
         if part.reuse_task_id:
-            made[part.key] = Task.objects.get(id=part.reuse_task_id, parent=task)
             continue
         waits = any(_open(made, key, step) for key in part.depends_on)
-        child = _child(task, now, key=part.key, goal=part.goal, order=order, waits=waits)
+        child = child_create(task, now, key=part.key, goal=part.goal, order=order, waits=waits)
         child.tools = list(part.tools)
         child.checks = [
             {**check, "required": False}
@@ -226,40 +244,6 @@ def _open(made: dict[str, Task], key: str, step: Spawn) -> bool:
     return any(part.key == key for part in step.parts)
 
 
-def _child(
-    task: Task,
-    now: datetime,
-    *,
-    key: str,
-    goal: str,
-    order: int,
-    waits: bool,
-    agent_id: str | None = None,
-) -> Task:
-    status = Status.WAITING if waits else Status.QUEUED
-    return Task.objects.create(
-        workspace_id=task.workspace_id,
-        goal=goal,
-        agent_id=agent_id,
-        collections=task.collections,
-        metadata=task.metadata,
-        priority=task.priority,
-        max_cycles=task.max_cycles,
-        deadline_at=task.deadline_at,
-        actor=task.actor,
-        door="split",
-        status=status.value,
-        due_at=None if waits else now,
-        parent=task,
-        root_id=task.root_id or task.id,
-        depth=task.depth + 1,
-        parent_cycle=task.cycle,
-        plan_key=key,
-        plan_order=order,
-        created_at=now,
-    )
-
-
 def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
     assert view.sensed
     predicted = view.matched.success_probability if view.matched else None
@@ -270,21 +254,20 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
     )  # fmt: skip
     task.phase = Phase.ADAPT.value
     _advance(task, Phase.ADAPT, now, message=adapted.reason)
-    if view.matched and view.matched.node_id:
-        _count(view, view.matched.node_id)
-    started = PhaseRecord.objects.filter(
-        task=task, cycle=task.cycle, phase=Phase.EXECUTE.value
-    ).first()
-    seconds = (started.ended_at - started.started_at).total_seconds() if started else 0.0
-    slot_release(task=task, now=now, seconds=seconds)
+    if view.matched and view.matched.node_id and view.executed and view.executed.run_id:
+        _count(task, view.matched.node_id, view.executed.cost.cost_usd)
+    slot_release(task=task, now=now)
     return adapted
 
 
-def _count(view: TaskView, node_id: str) -> None:
-    """Add a finished cycle and its cost to the node's books, which prices are made from."""
-    cost = view.executed.cost.cost_usd if view.executed else 0
+def _count(task: Task, node_id: str, cost_usd: Decimal) -> None:
+    """Add a run with its cost and time to the node's books, which prices are made from."""
+    executed = PhaseRecord.objects.get(task=task, cycle=task.cycle, phase=Phase.EXECUTE.value)
+    seconds = (executed.ended_at - executed.started_at).total_seconds()
     AgentNode.objects.filter(id=node_id).update(
-        task_count=F("task_count") + 1, cost_usd=F("cost_usd") + cost
+        task_count=F("task_count") + 1,
+        cost_usd=F("cost_usd") + cost_usd,
+        seconds=F("seconds") + seconds,
     )
 
 
@@ -296,87 +279,3 @@ def _next_cycle(task: Task, step: NextCycle, now: datetime) -> None:
     task.progress_done, task.progress_total = 0, len(Phase)
     task.progress_message = f"cycle {task.cycle}: {step.reason}"[:500]
     task_save(task, "cycle", "pending_children", *_CURSOR)
-
-
-def _park(task: Task, step: Park, now: datetime) -> bool:
-    """Let go of the task, unless what it waits for has come in the meantime."""
-    if step.status == Status.WAITING and task.pending_children == 0:
-        return True
-    if step.unavailable and task.unavailable_since is None:
-        task.unavailable_since = now
-    changed = task.progress_message != step.reason[:500]
-    task.unavailable_reason = step.reason[:500] if step.unavailable else ""
-    task.progress_message = step.reason[:500]
-    task.status = step.status.value
-    task.due_at = step.until
-    task.lease_until, task.claimed_by = None, ""
-    if changed:
-        event_append(task, "task.parked", now, status=task.status, reason=step.reason)
-    task_save(
-        task, "status", "due_at", "lease_until", "claimed_by", "progress_message",
-        "unavailable_since", "unavailable_reason",
-    )  # fmt: skip
-    return False
-
-
-def _ask(task: Task, step: Ask, now: datetime) -> bool:
-    """Open the question and wait for its answer; one that was answered is not asked again."""
-    asked = step.suspended
-    request = approval_open(
-        workspace_id=str(task.workspace_id),
-        task_id=str(task.id),
-        run_id=asked.run_id,
-        key=asked.key,
-        kind=asked.kind,
-        question=asked.question,
-        options=list(asked.options),
-        detail=asked.detail,
-    )
-    if request.answered:
-        return True
-    task.status, task.due_at = Status.INPUT_REQUIRED.value, None
-    task.lease_until, task.claimed_by = None, ""
-    task.progress_message = asked.question[:500]
-    event_append(
-        task, "input.required", now,
-        request_id=request.id, kind=asked.kind, question=asked.question,
-        options=list(asked.options),
-    )  # fmt: skip
-    task_save(task, "status", "due_at", "lease_until", "claimed_by", "progress_message")
-    return False
-
-
-def _delegate(task: Task, step: Delegate, now: datetime) -> bool:
-    """Create the task that a run handed on, once, and wait for it."""
-    handed = step.suspended
-    key = DELEGATED + handed.key
-    child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
-    if child is None:
-        child = _child(
-            task,
-            now,
-            key=key,
-            goal=str(handed.detail.get("goal", handed.question)),
-            order=0,
-            waits=False,
-        )
-        event_append(child, "task.created", now, parent_id=str(task.id), key=key)
-        child.save(update_fields=["event_seq"])
-        task.pending_children += 1
-        live.task_wake(str(child.id))
-    elif child.finished_at is not None:
-        return True
-    task.status, task.due_at = Status.WAITING.value, None
-    task.lease_until, task.claimed_by = None, ""
-    task.progress_message = "waiting for a delegated task"
-    event_append(task, "task.delegated", now, child_id=str(child.id))
-    task_save(
-        task,
-        "status",
-        "due_at",
-        "lease_until",
-        "claimed_by",
-        "progress_message",
-        "pending_children",
-    )
-    return False

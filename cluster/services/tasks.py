@@ -25,9 +25,10 @@ from cluster.core.errors import (
 )
 from cluster.core.rewards import checked_score
 from cluster.core.steps import Finish
-from cluster.core.submission import Submission, submission_read, text_problem
+from cluster.core.submission import Submission, submission_read, task_id_read, text_problem
 from cluster.core.types import (
     FINAL,
+    Executed,
     Matched,
     Outcome,
     Phase,
@@ -38,7 +39,14 @@ from cluster.core.types import (
 )
 from cluster.models import PhaseRecord, Reward, Task
 from cluster.services.ending import task_finish
-from cluster.services.journal import event_append, phase_begin, task_locked, task_save
+from cluster.services.journal import (
+    ClockTimestamp,
+    event_append,
+    parent_lock,
+    phase_begin,
+    task_locked,
+    task_save,
+)
 from cluster.services.population import domains_ensure
 from cluster.services.settlement import reward_write, score_settle
 from knowledge.models import Collection
@@ -47,6 +55,7 @@ from loomsite.access.models import IdempotencyKey
 PERSON_WEIGHT = 2.0
 COMMENT_MAX = 10_000
 REASON_MAX = 500
+ORPHANS_AT_ONCE = 100
 
 
 def task_submit(
@@ -114,6 +123,7 @@ def task_cancel(*, workspace_id: str, task_id: str, actor: str, reason: str = ""
     """
     reason = _line(reason, "reason", REASON_MAX)
     with transaction.atomic():
+        parent_lock(task_id_read(task_id))
         task, now = task_locked(workspace_id=workspace_id, task_id=task_id)
         if task.status in FINAL:
             return False
@@ -125,6 +135,25 @@ def task_cancel(*, workspace_id: str, task_id: str, actor: str, reason: str = ""
     for child_id in list(below.values_list("id", flat=True)):
         task_cancel(workspace_id=workspace_id, task_id=str(child_id), actor=actor, reason=reason)
     return True
+
+
+def orphans_cancel() -> int:
+    """Cancel parts whose parent has ended, and return how many.
+
+    A parent is cancelled before its parts are; whoever did it may have died in between.
+    """
+    left = Task.objects.filter(finished_at=None, parent__finished_at__isnull=False).exclude(
+        cancel_requested_at__isnull=False, lease_until__gt=ClockTimestamp()
+    )
+    rows = list(left.values_list("workspace_id", "id")[:ORPHANS_AT_ONCE])
+    for workspace_id, task_id in rows:
+        task_cancel(
+            workspace_id=str(workspace_id),
+            task_id=str(task_id),
+            actor="cluster",
+            reason="The task it was a part of has ended.",
+        )
+    return len(rows)
 
 
 def _stop_or_flag(task: Task, now: Any) -> None:  # noqa: ANN401 -- a datetime
@@ -165,6 +194,7 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         task.error_code, task.error_message = "", ""
         task.cancel_requested_at, task.cancel_reason = None, ""
         task.unavailable_since, task.crash_count, task.crash_marker = None, 0, ""
+        task.mishap_count = 0
         task.deadline_at = None
         task.answer, task.citations, task.score, task.verified = None, [], None, False
         task.due_at = now
@@ -174,8 +204,8 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         task_save(
             task, "cycle", "max_cycles", "status", "outcome", "finished_at", "error_code",
             "error_message", "cancel_requested_at", "cancel_reason", "unavailable_since",
-            "crash_count", "crash_marker", "deadline_at", "answer", "citations", "score",
-            "verified", "due_at", "progress_message", "phase", "phase_started_at",
+            "crash_count", "crash_marker", "mishap_count", "deadline_at", "answer", "citations",
+            "score", "verified", "due_at", "progress_message", "phase", "phase_started_at",
         )  # fmt: skip
         live.task_wake(task_id)
 
@@ -246,7 +276,10 @@ def task_feedback(
             "n"
         ]
         number = 0 if earlier is None else earlier + 1
+        # Whoever won a task that was split did none of the work that is rated.
+        executed = value_load(Executed, records[Phase.EXECUTE])
         matched = value_load(Matched, records[Phase.MATCH])
+        node_id = matched.node_id if executed.run_id else None
         part = ScorePart(
             source="person", name=actor, score=value, weight=PERSON_WEIGHT, detail=comment
         )
@@ -258,13 +291,11 @@ def task_feedback(
             components=(part,),
             comment=comment,
         )
-        reward_write(
-            task=task, verdict=verdict, node_id=matched.node_id, evaluation=number, source=actor
-        )
-        if matched.node_id:
+        reward_write(task=task, verdict=verdict, node_id=node_id, evaluation=number, source=actor)
+        if node_id:
             score_settle(
                 task=task,
-                node_id=matched.node_id,
+                node_id=node_id,
                 score=value,
                 sensed=value_load(Sensed, records[Phase.SENSE]),
                 evaluation=number,

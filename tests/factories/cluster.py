@@ -5,17 +5,27 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from cluster.core import amoeba
 from cluster.core.checks import CheckResult, check_run
-from cluster.core.perform import Ports
-from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
+from cluster.core.perform import Ports, perform
+from cluster.core.steps import (
+    ModelAnswer,
+    OutsideOutcome,
+    OutsideStep,
+    RunAgent,
+    RunOutcome,
+    Step,
+    is_outside,
+)
 from cluster.core.types import (
     Adapted,
     ChildView,
     CitedSpan,
+    Claim,
     Cost,
     Executed,
     Json,
@@ -29,6 +39,13 @@ from cluster.core.types import (
     TaskView,
     Verdict,
 )
+from cluster.models import AgentNode, Assignment, Event, Task
+from cluster.runner import Happenings
+from cluster.selectors.spine import task_view
+from cluster.services.claims import claims_take
+from cluster.services.journal import ClockTimestamp
+from cluster.services.spine import step_record
+from cluster.services.tasks import task_submit
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TASK_ID = "00000000-0000-4000-8000-000000000001"
@@ -203,3 +220,94 @@ def failed(message: str = "it broke", **fields: Any) -> RunOutcome:
 
 def usd(text: str) -> Cost:
     return Cost(cost_usd=Decimal(text))
+
+
+# ---------------------------------------------------------------- in the database
+
+
+def submit(workspace_id: str, goal: str = "Say what six times seven is.", **raw: Any) -> str:
+    """Submit a task and return its id."""
+    task_id, _ = task_submit(workspace_id=workspace_id, actor="ada", door="test", goal=goal, **raw)
+    return task_id
+
+
+def take(worker: str = "worker-1", *, limit: int = 16, lease_s: float = 30.0) -> list[Claim]:
+    """Claim what is due."""
+    return claims_take(worker=worker, limit=limit, lease_s=lease_s)
+
+
+def lapse(*task_ids: str) -> None:
+    """Let leases end, as they do when their worker is dead."""
+    Task.objects.filter(id__in=task_ids, lease_until__isnull=False).update(
+        lease_until=ClockTimestamp() - timedelta(seconds=1)
+    )
+
+
+def go(
+    claim: Claim,
+    world: FakeWorld,
+    *,
+    until: Callable[[TaskView, Step], bool] = lambda _view, _step: False,
+) -> Step | None:
+    """Drive a claimed task as the reactor does, on this thread; stop before the step `until` names.
+
+    Returns the step that was not carried out; None when the claim was let go.
+    """
+    happenings = Happenings()
+    view: TaskView | None = None
+    while True:
+        view = view or task_view(claim=claim)
+        step = amoeba.next_step(view)
+        if until(view, step):
+            return step
+        inside = (
+            amoeba.conclude(view, step, _performed(view, step, world)) if is_outside(step) else step
+        )
+        written = step_record(claim=claim, view=view, step=inside, happenings=happenings)
+        if not written.go_on:
+            return None
+        view = amoeba.advance(view, inside, written)
+
+
+def _performed(view: TaskView, step: OutsideStep, world: FakeWorld) -> OutsideOutcome:
+    """Carry out an outside step; a fake run may use the database, which an event loop may not."""
+    if isinstance(step, RunAgent):
+        world.runs.append((view.task.id, step))
+        return world.run(view, step)
+    return asyncio.run(perform(view, step, world.ports()))
+
+
+def work(world: FakeWorld, *, worker: str = "worker-1") -> int:
+    """Drive what is due until nothing is, and return how many claims that took."""
+    count = 0
+    while claims := take(worker, limit=1):
+        for claim in claims:
+            go(claim, world)
+            count += 1
+    return count
+
+
+def before(kind: type[Any]) -> Callable[[TaskView, Step], bool]:
+    """Return an `until` for `go`: stop before a step of this kind."""
+    return lambda _view, step: isinstance(step, kind)
+
+
+def assert_sound() -> None:
+    """Check what holds at any moment: no gap in events, slots as many as active assignments."""
+    for task in Task.objects.all():
+        seqs = list(Event.objects.filter(task=task).order_by("seq").values_list("seq", flat=True))
+        assert seqs == list(range(1, task.event_seq + 1)), f"{task}: {seqs}"
+        times = list(Event.objects.filter(task=task).order_by("seq").values_list("at", flat=True))
+        assert times == sorted(times)
+    active = Counter(Assignment.objects.filter(state="active").values_list("node_id", flat=True))
+    assert dict(AgentNode.objects.exclude(busy=0).values_list("id", "busy")) == dict(active)
+
+
+def assert_all_let_go() -> None:
+    """Check what holds when everything has ended."""
+    assert_sound()
+    left = Task.objects.filter(finished_at__isnull=True) | Task.objects.filter(
+        lease_until__isnull=False
+    )
+    assert [(str(t), t.status) for t in left] == []
+    assert not AgentNode.objects.exclude(busy=0).exists()

@@ -299,9 +299,7 @@ def test_a_deadline_ahead_changes_nothing_and_one_that_passed_after_adapt_neithe
     [
         pytest.param({}, True, id="cycles and money are left"),
         pytest.param({"spec": {"max_cycles": 1}}, False, id="no cycle is left"),
-        pytest.param(
-            {"spec": {"budget_usd": Decimal("0.5")}, "spent": usd("0.4")}, True, id="money"
-        ),
+        pytest.param({"spec": {"budget_usd": Decimal("0.5")}, "spent": usd("0.4")}, True, id="$"),
         pytest.param(
             {"spec": {"budget_usd": Decimal("0.5")}, "spent": usd("0.5")}, False, id="none"
         ),
@@ -319,7 +317,7 @@ def test_a_deadline_ahead_changes_nothing_and_one_that_passed_after_adapt_neithe
     ],
 )
 def test_a_rejected_answer_gets_a_new_cycle_while_that_can_help(
-    change: dict[str, Any], again: bool
+    change: dict[str, Any], *, again: bool
 ) -> None:
     fields: dict[str, Any] = {
         "sensed": SENSED,
@@ -472,7 +470,9 @@ def plan(*parts: tuple[str, tuple[str, ...]]) -> ModelAnswer:
         ),
     ],
 )
-def test_a_plan_is_taken_only_when_it_is_one(outcome: PlanOutcome, split: bool, said: str) -> None:
+def test_a_plan_is_taken_only_when_it_is_one(
+    outcome: PlanOutcome, *, split: bool, said: str
+) -> None:
     step = amoeba.conclude(make_view(), PLAN, outcome)
 
     assert isinstance(step, Record)
@@ -565,7 +565,7 @@ def test_a_merged_answer_over_a_missing_part_is_no_success() -> None:
     ],
 )
 def test_a_run_without_an_answer_needs_no_judge_and_outages_teach_nothing_about_skill(
-    stop: Any, verdict: tuple[Any, ...], hard: bool
+    stop: Any, verdict: tuple[Any, ...], *, hard: bool
 ) -> None:
     view = make_view(
         sensed=SENSED, matched=MATCHED, scaled=SOLO, executed=Executed(stop=stop, error_message="x")
@@ -595,7 +595,7 @@ def test_a_run_without_an_answer_needs_no_judge_and_outages_teach_nothing_about_
     ],
 )
 def test_a_score_decides_only_where_one_was_asked_for(
-    min_score: float | None, judged: float | None, accepted: bool, score: float | None
+    min_score: float | None, judged: float | None, *, accepted: bool, score: float | None
 ) -> None:
     view = make_view(spec={"min_score": min_score})
     reply = (

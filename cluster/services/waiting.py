@@ -1,0 +1,171 @@
+"""Letting go of a task that waits: for a time, its parts, a person, or one it handed on."""
+
+from datetime import datetime
+
+from agents.models import Agent
+from agents.services.approvals import approval_open
+from agents.services.runs import effect_settle
+from cluster import live
+from cluster.core.steps import Ask, Delegate, Park, Suspended
+from cluster.core.types import Limits, Status
+from cluster.models import Task
+from cluster.services.auctions import slot_release
+from cluster.services.ending import DELEGATED
+from cluster.services.journal import event_append, task_save
+
+
+def park(task: Task, step: Park, *, asked_at: datetime, now: datetime) -> bool:
+    """Let go of a locked task and say whether it goes on after all: what it waits for has come."""
+    if step.status == Status.WAITING and task.pending_children == 0:
+        return True
+    if step.unavailable and task.unavailable_since is None:
+        task.unavailable_since = now
+    changed = task.progress_message != step.reason[:500]
+    task.unavailable_reason = step.reason[:500] if step.unavailable else ""
+    # The pause begins now, and not when the call began that nobody answered.
+    task.due_at = None if step.until is None else now + (step.until - asked_at)
+    _let_go(task, step.status, step.reason)
+    if changed:
+        event_append(task, "task.parked", now, status=task.status, reason=step.reason)
+    task_save(task, *_LET_GO, "unavailable_since", "unavailable_reason")
+    return False
+
+
+def ask(task: Task, step: Ask, now: datetime) -> bool:
+    """Open the question and wait for its answer; one that is already answered is not asked again.
+
+    Waiting has an end where the task has a deadline, and holds no slot.
+    """
+    asked = step.suspended
+    request = approval_open(
+        workspace_id=str(task.workspace_id),
+        task_id=str(task.id),
+        run_id=asked.run_id,
+        key=asked.key,
+        kind=asked.kind,
+        question=asked.question,
+        options=list(asked.options),
+        detail=asked.detail,
+    )
+    if request.answered:
+        return True
+    slot_release(task=task, now=now)
+    task.due_at = task.deadline_at
+    _let_go(task, Status.INPUT_REQUIRED, asked.question)
+    event_append(
+        task, "input.required", now,
+        request_id=request.id, kind=asked.kind, question=asked.question,
+        options=list(asked.options),
+    )  # fmt: skip
+    task_save(task, *_LET_GO)
+    return False
+
+
+def delegate(task: Task, step: Delegate, limits: Limits, now: datetime) -> bool:
+    """Create the task that a run handed on, once, and wait for it; its slot is free meanwhile.
+
+    What cannot be handed on is answered at once: the agent sees why, and goes on without.
+    """
+    handed = step.suspended
+    key = DELEGATED + handed.key
+    child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
+    if child is None:
+        slug = str(handed.detail.get("agent") or "")
+        agent = _agent(task, slug)
+        problem = _too_much(task, limits)
+        if slug and agent is None:
+            problem = f"There is no agent {slug!r} in service."
+        if problem:
+            _refuse(task, handed, problem)
+            return True
+        child = child_create(
+            task,
+            now,
+            key=key,
+            goal=str(handed.detail.get("goal", handed.question)),
+            order=0,
+            waits=False,
+            agent=agent,
+        )
+        event_append(child, "task.created", now, parent_id=str(task.id), key=key)
+        child.save(update_fields=["event_seq"])
+        task.pending_children += 1
+        live.task_wake(str(child.id))
+    elif child.finished_at is not None:
+        return True
+    slot_release(task=task, now=now)
+    task.due_at = None
+    _let_go(task, Status.WAITING, "waiting for a delegated task")
+    event_append(task, "task.delegated", now, child_id=str(child.id))
+    task_save(task, *_LET_GO, "pending_children")
+    return False
+
+
+def child_create(
+    task: Task,
+    now: datetime,
+    *,
+    key: str,
+    goal: str,
+    order: int,
+    waits: bool,
+    agent: Agent | None = None,
+) -> Task:
+    """Create a part of a locked task in its current cycle; due at once unless it `waits`."""
+    status = Status.WAITING if waits else Status.QUEUED
+    return Task.objects.create(
+        workspace_id=task.workspace_id,
+        goal=goal,
+        agent=agent,
+        collections=task.collections,
+        metadata=task.metadata,
+        priority=task.priority,
+        max_cycles=task.max_cycles,
+        deadline_at=task.deadline_at,
+        actor=task.actor,
+        door="split",
+        status=status.value,
+        due_at=None if waits else now,
+        parent=task,
+        root_id=task.root_id or task.id,
+        depth=task.depth + 1,
+        parent_cycle=task.cycle,
+        plan_key=key,
+        plan_order=order,
+        created_at=now,
+    )
+
+
+_LET_GO = ("status", "due_at", "lease_until", "claimed_by", "progress_message")
+
+
+def _let_go(task: Task, status: Status, message: str) -> None:
+    task.status = status.value
+    task.lease_until, task.claimed_by = None, ""
+    task.progress_message = message[:500]
+
+
+def _agent(task: Task, slug: str) -> Agent | None:
+    rows = Agent.objects.filter(workspace_id=task.workspace_id, slug=slug, enabled=True)
+    return rows.first() if slug else None
+
+
+def _too_much(task: Task, limits: Limits) -> str:
+    """Return why no more may be handed on, or nothing."""
+    if task.depth >= limits.max_depth:
+        return f"This is {task.depth} levels deep already: do it yourself."
+    size = Task.objects.filter(root_id=task.root_id or task.id).count() + 1
+    if size >= limits.max_tree:
+        return f"There are {size} tasks for this goal already: do it yourself."
+    return ""
+
+
+def _refuse(task: Task, handed: Suspended, problem: str) -> None:
+    effect_settle(
+        workspace_id=str(task.workspace_id),
+        run_id=handed.run_id,
+        key=handed.key,
+        tool="delegate",
+        ok=False,
+        result=problem,
+    )
