@@ -18,6 +18,7 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _CLOCK_SLACK_S = 2.0
 _POLL_S = 0.02
+_PORT_PATIENCE_S = 1.0
 # Loaded here: between fork and exec nothing may take the loader's lock.
 _libc: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -94,10 +95,15 @@ def identify(pid: int) -> ProcessId | None:
             return ProcessId(pid=pid, started_at_s=process.create_time())
     except (psutil.Error, ValueError):
         pass
-    for child in [each for each in _detached if each.pid == pid]:
-        if child.poll() is not None:  # reaped here: nobody else waits for a server
-            _detached.remove(child)
+    _reap()
     return None
+
+
+def _reap() -> None:
+    """Take note of servers that ended: nobody else waits for them."""
+    for child in list(_detached):
+        if child.poll() is not None:
+            _detached.remove(child)
 
 
 def adopted(child: subprocess.Popen[bytes]) -> ProcessId:
@@ -178,13 +184,23 @@ def leash(number: signal.Signals) -> Callable[[], None]:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return a TCP port of 127.0.0.1 that is free now, the preferred one if it is."""
-    for port in (preferred, 0) if preferred else (0,):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port or 0))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")
+    """Return a TCP port of 127.0.0.1 that is free now, the preferred one if it is, or soon will be.
+
+    A server that was killed holds its port for a moment longer than its name in the process table.
+    """
+    if preferred and wait_until(lambda: _bound(preferred) is not None, timeout_s=_PORT_PATIENCE_S):
+        return preferred
+    port = _bound(0)
+    if port is None:
+        raise OSError("no free port on 127.0.0.1")
+    return port
+
+
+def _bound(port: int) -> int | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
