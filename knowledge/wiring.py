@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +29,16 @@ collection_update = collections.collection_update
 collection_delete = collections.collection_delete
 
 
-@lru_cache(maxsize=1)
+_once = Lock()  # lru_cache alone lets two threads make one each
+
+
 def _plugged() -> Embedder | None:
+    with _once:
+        return _configured()
+
+
+@lru_cache(maxsize=1)
+def _configured() -> Embedder | None:
     settings = conf.load()
     if settings.embedding_model.lower() in ("none", "off"):
         return None
@@ -48,7 +57,11 @@ def embedder() -> Embedder:
     LOOM_EMBEDDING_MODEL=none turns vectors off for documents; whoever asks here still gets the
     built-in model.
     """
-    return _plugged() or _built_in()
+    plugged = _plugged()
+    if plugged is not None:
+        return plugged
+    with _once:
+        return _built_in()
 
 
 @lru_cache(maxsize=1)

@@ -97,7 +97,7 @@ def _terms(text: str, *, language: str, query: bool) -> Iterator[str]:
         yield from _run_terms(run, language)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def _run_terms(run: str, language: str) -> tuple[str, ...]:
     stops = _STOPS.get(language, frozenset())
     parts = _parts(run)

