@@ -14,6 +14,7 @@ import structlog
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 from redis.connection import parse_url
 
 from loomsite.embedded import services, tokens
@@ -282,6 +283,7 @@ UNFOLD = {
     "STYLES": [lambda _: static("loom/admin.css")],
     "SCRIPTS": [lambda _: static("loom/admin.js")],
     "DASHBOARD_CALLBACK": "cluster.admin.pulse.dashboard",
+    "LOGIN": {"redirect_after": lambda _: reverse_lazy("admin:index")},
     "SIDEBAR": {"navigation": "cluster.admin.sidebar.navigation", "show_search": True},
     "COLORS": {
         "primary": {
