@@ -4,6 +4,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http.request import split_domain_port, validate_host
 from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -11,7 +12,12 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+    BaseUser,
+)
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -36,15 +42,26 @@ class KeyBackend(AuthenticationBackend):
     """Bearer keys; without one, the machine's own callers where `LOOM_MCP_NO_AUTH` says so."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        scheme, _, raw = conn.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            principal = await db(services.apikey_authenticate, raw.strip())
-        elif not scheme and settings.LOOM_MCP_NO_AUTH and _is_local(conn):
-            slug = selectors.DEFAULT_WORKSPACE
-            principal = await db(selectors.principal_of_workspace, slug=slug, actor="local")
-        else:
-            return None
+        try:
+            principal = await _principal(conn)
+        except (OperationalError, InterfaceError):
+            raise AuthenticationError from None  # answered by `_unavailable`
         return _credentials(principal) if principal else None
+
+
+async def _principal(conn: HTTPConnection) -> Principal | None:
+    scheme, _, raw = conn.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return await db(services.apikey_authenticate, raw.strip())
+    if not scheme and settings.LOOM_MCP_NO_AUTH and _is_local(conn):
+        slug = selectors.DEFAULT_WORKSPACE
+        return await db(selectors.principal_of_workspace, slug=slug, actor="local")
+    return None
+
+
+def _unavailable(_: HTTPConnection, __: Exception) -> JSONResponse:
+    detail = "The database cannot be reached. Nothing was written; try again shortly."
+    return _problem(503, code="unavailable", detail=detail, headers={"Retry-After": "2"})
 
 
 def http_app(server: MCPServer) -> Starlette:
@@ -61,7 +78,7 @@ def http_app(server: MCPServer) -> Starlette:
         ],
         middleware=[
             Middleware(OnlyOurHosts),
-            Middleware(AuthenticationMiddleware, backend=KeyBackend()),
+            Middleware(AuthenticationMiddleware, backend=KeyBackend(), on_error=_unavailable),
             Middleware(AuthContextMiddleware),
         ],
     )

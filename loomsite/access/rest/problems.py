@@ -60,7 +60,7 @@ def not_found(request: HttpRequest) -> JsonResponse:
 
 
 def _described(error: Exception) -> tuple[Problem, dict[str, str]]:
-    if isinstance(error, Stated):
+    if isinstance(error, Stated) and isinstance(error.status, int):
         return _stated(error)
     if isinstance(error, exceptions.ValidationError):
         errors = tuple(_field_errors(error.detail))
