@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -51,11 +53,21 @@ class Reactor:
     """Drives up to `slots` tasks at once on a background thread.
 
     Start it once per worker process. `wake` may be called from any thread; without it the reactor
-    looks for due work each second, so a lost message only delays.
+    looks for due work each second, so a lost message only delays. `at_end` is awaited on its loop
+    when everything else has ended.
     """
 
-    def __init__(self, *, name: str, slots: int, lease_s: float, ports_for: PortsFor) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        slots: int,
+        lease_s: float,
+        ports_for: PortsFor,
+        at_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.name = name
+        self._at_end = at_end
         self._slots = slots
         self._lease_s = lease_s
         self._ports_for = ports_for
@@ -85,26 +97,33 @@ class Reactor:
         try:
             asyncio.run(self._serve())
         except Exception:
-            logger.exception("the reactor died")
-            raise
+            # A worker without its reactor would sit there idle: better to be started anew.
+            logger.exception("the reactor died, and the worker with it")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        keeper = asyncio.create_task(self._keep_leases())
-        watcher = asyncio.create_task(self._watch_cancels())
-        try:
-            while not self._stopping:
-                taken = await self._take()
-                if taken and len(self._runs) < self._slots:
-                    continue
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), LOOK_EACH_S)
-                self._woken.clear()
-        finally:
-            watcher.cancel()
-            await self._let_go()
-            keeper.cancel()
+        async with asyncio.TaskGroup() as group:  # none of them outlives a failure of another
+            keeper = group.create_task(self._keep_leases())
+            watcher = group.create_task(self._watch_cancels())
+            try:
+                await self._look_for_work(self._woken)
+            finally:
+                watcher.cancel()
+                await self._let_go()
+                keeper.cancel()
+        if self._at_end is not None:
+            await self._at_end()
+
+    async def _look_for_work(self, woken: asyncio.Event) -> None:
+        while not self._stopping:
+            taken = await self._take()
+            if taken and len(self._runs) < self._slots:
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), LOOK_EACH_S)
+            woken.clear()
 
     async def _take(self) -> int:
         free = self._slots - len(self._runs)

@@ -67,6 +67,7 @@ class RuntimeRunner:
             metadata=view.task.metadata,
             deadline_at=view.task.deadline_at,
             budget_usd=view.task.budget_usd,
+            user_id=view.task.actor,
         )
         try:
             result = await agents.run_agent(
@@ -97,6 +98,7 @@ class RuntimeMind:
             budget_usd=view.task.budget_usd,
             timeout_s=MODEL_TIMEOUT_S,
             fence=self.fence,
+            user_id=view.task.actor,
         )
         return ModelAnswer(
             value=reply.value,

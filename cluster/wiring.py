@@ -6,6 +6,7 @@ import socket
 import uuid
 from functools import partial
 
+from agents import wiring as agents
 from cluster import conf
 from cluster.core.perform import Ports
 from cluster.core.types import Claim
@@ -24,7 +25,13 @@ def reactor() -> Reactor:
     """Return this process's reactor, not yet started; its name is never used twice."""
     settings = conf.load()
     name = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-    return Reactor(name=name, slots=settings.slots, lease_s=settings.lease_s, ports_for=ports_for)
+    return Reactor(
+        name=name,
+        slots=settings.slots,
+        lease_s=settings.lease_s,
+        ports_for=ports_for,
+        at_end=agents.close_clients,
+    )
 
 
 def ports_for(claim: Claim, cancelled: asyncio.Event, happenings: Happenings) -> Ports:

@@ -14,7 +14,6 @@ import structlog
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 from redis.connection import parse_url
 
 from loomsite.embedded import services, tokens
@@ -249,6 +248,11 @@ LOGGING = {
         name: {"level": "INFO"}
         for name in ("agents", "cluster", "knowledge", "mcp_server", "loomsite")
     }
+    # A line for each job and each model call would bury what matters.
+    | {
+        name: {"level": "WARNING"}
+        for name in ("httpx", "httpx2", "celery.app.trace", "celery.worker.strategy")
+    }
     | {"django": {"handlers": [], "propagate": True}},  # Django's own would mail and print twice
 }
 
@@ -269,6 +273,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # ---------------------------------------------------------------- the admin: all of it from here
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {
     "SITE_TITLE": "Loom",
     "SITE_HEADER": "Loom",
@@ -283,7 +288,6 @@ UNFOLD = {
     "STYLES": [lambda _: static("loom/admin.css")],
     "SCRIPTS": [lambda _: static("loom/admin.js")],
     "DASHBOARD_CALLBACK": "cluster.admin.pulse.dashboard",
-    "LOGIN": {"redirect_after": lambda _: reverse_lazy("admin:index")},
     "SIDEBAR": {"navigation": "cluster.admin.sidebar.navigation", "show_search": True},
     "COLORS": {
         "primary": {

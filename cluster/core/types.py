@@ -115,18 +115,10 @@ class TaskSpec:
     collections: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    actor: str = ""
     parent_id: str | None = None
     root_id: str = ""
     depth: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Domain:
-    """A kind of work, and how near the task's goal is to it (cosine)."""
-
-    slug: str
-    description: str
-    similarity: float = 0.0
 
 
 # ---------------------------------------------------------------- what each phase concludes

@@ -103,6 +103,7 @@ def task_spec(task: Task) -> TaskSpec:
         collections=tuple(task.collections),
         tools=tuple(task.tools),
         metadata=task.metadata,
+        actor=task.actor,
         parent_id=str(task.parent_id) if task.parent_id else None,
         root_id=str(task.root_id or task.id),
         depth=task.depth,
