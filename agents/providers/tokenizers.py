@@ -1,13 +1,16 @@
 """The tokenizers of models, read from data that is already on this machine."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from agents.core.tokens import estimate
 
 logger = logging.getLogger(__name__)
+_ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _NEWER = ("gpt-4o", "gpt-4.1", "gpt-5", "o1", "o3", "o4", "chatgpt")
 
 
@@ -28,8 +31,11 @@ def tokenizer_for(model: str) -> Callable[[str], int]:
 
 @cache
 def _counter(encoding_name: str) -> Callable[[str], int]:
-    # tiktoken itself reads this variable; unset, it would go to the network.
-    if not os.environ.get("TIKTOKEN_CACHE_DIR"):
+    # tiktoken itself reads this variable, and goes to the network for what is not there, which it
+    # would look for under the hash of the address.
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR")
+    file = hashlib.sha1(_ADDRESS.format(encoding_name).encode(), usedforsecurity=False).hexdigest()
+    if not folder or not (Path(folder) / file).is_file():
         return estimate
     import tiktoken  # noqa: PLC0415 -- its data take 50 MB: only when somebody counts
 
