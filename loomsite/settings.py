@@ -361,7 +361,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "queue documents whose ingest was lost": {
         "task": "knowledge.tasks.documents_requeue_job",
-        "schedule": 60.0,
-        "options": {"expires": 60},
+        "schedule": 300.0,
+        "options": {"expires": 300},
     },
 }
