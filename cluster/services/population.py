@@ -85,6 +85,7 @@ def node_create(
             },
         )
         if created:
+            domains_ensure(workspace_id=str(agent.workspace.pk))
             _declare(node, agent.domains)
             LifecycleEvent.objects.create(node=node, kind="born", reason=reason, actor=actor)
     return node

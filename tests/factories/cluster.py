@@ -1,13 +1,16 @@
 """Views, fakes and driven tasks for tests of the cluster."""
 
 import asyncio
-import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from django.db import connections
 
 from cluster.core import amoeba
 from cluster.core.checks import CheckResult, check_run
@@ -49,7 +52,6 @@ from cluster.services.tasks import task_submit
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TASK_ID = "00000000-0000-4000-8000-000000000001"
-_numbers = itertools.count(1)
 
 SENSED = Sensed(
     complexity=0.3, confidence=0.8, domain="general", weights={"general": 1.0}, source="model"
@@ -311,3 +313,20 @@ def assert_all_let_go() -> None:
     )
     assert [(str(t), t.status) for t in left] == []
     assert not AgentNode.objects.exclude(busy=0).exists()
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Make all calls at once, each on a thread of its own; return results and errors in order."""
+    gate = threading.Barrier(len(calls))
+
+    def one(call: Callable[[], Any]) -> Any:
+        gate.wait(10)
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 -- what it raised is what it came to
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(one, calls))
