@@ -9,6 +9,6 @@ os.environ["LOOM_HOME"] = str(Path(tempfile.gettempdir()) / f"loom-test-{os.getp
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 40)
 os.environ.setdefault("LOOM_SECRETS_KEY", "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=")
 
-from loomsite.settings import *  # noqa: E402, F403 -- a settings module is its names
+from loomsite.settings import *  # noqa: F403 -- a settings module is its names
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
