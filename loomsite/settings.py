@@ -274,6 +274,7 @@ SPECTACULAR_SETTINGS = {
 
 # ---------------------------------------------------------------- the admin: all of it from here
 LOGIN_REDIRECT_URL = "admin:index"
+FORMAT_MODULE_PATH = "loomsite.formats"
 UNFOLD = {
     "SITE_TITLE": "Loom",
     "SITE_HEADER": "Loom",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -14,9 +13,6 @@ from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.display import ago, badge, row, short, words
 from loomsite.access.admin.reach import OPERATOR
-
-_YES = {"published": "success"}
-
 
 # ---------------------------------------------------------------- agents
 
@@ -65,6 +61,7 @@ _AGENT_FIELDS = (
 class AgentAdmin(AgentsAdmin):
     adds = changes = OPERATOR
     add_form = change_form = AgentForm
+    long = ("instructions",)
     word_lists = ("tools", "scenes", "skills", "collections", "domains")
     list_display = (
         "slug",
@@ -84,7 +81,7 @@ class AgentAdmin(AgentsAdmin):
     add_fieldsets = _AGENT_FIELDS
     change_fieldsets = (
         *_AGENT_FIELDS,
-        ("Record", {"fields": (("version_number", "created_at", "updated_at", "retired_at"),)}),
+        ("Record", {"fields": (("version_number", "retired_at"), ("created_at", "updated_at"))}),
     )
     readonly_fields = ("version_number", "created_at", "updated_at", "retired_at")
     row_actions = (
@@ -162,8 +159,9 @@ class EndpointChangeForm(EndpointForm):
         return self.instance.pk
 
 
+_PRICES = ("usd_per_million_prompt", "usd_per_million_completion")
 _ENDPOINT_FIELDS = (
-    ("Model", {"fields": ("model", ("usd_per_million_prompt", "usd_per_million_completion"), "profile")}),
+    ("Model", {"fields": ("model", _PRICES, "profile")}),
     ("Service", {"fields": ("fallback", ("is_default", "enabled"))}),
 )  # fmt: skip
 
@@ -198,8 +196,8 @@ class EndpointAdmin(AgentsAdmin):
     )
     readonly_fields = ("slug",)
     empty = (
-        "An endpoint is an OpenAI-compatible address. Without one, OPENAI_BASE_URL and OPENAI_API_KEY"
-        " are used, else the extractive reader."
+        "An endpoint is an OpenAI-compatible address. Without one, OPENAI_BASE_URL and"
+        " OPENAI_API_KEY are used, else the extractive reader."
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -338,7 +336,8 @@ class SceneAdmin(AgentsAdmin):
     search_fields = ("slug", "name")
     add_fieldsets = (
         (None, {"fields": ("workspace", "slug", "name")}),
-        ("By tag (read, write, network, exec, spend)", {"fields": ("allow_tags", "ask_tags", "deny_tags")}),
+        ("By tag: read, write, network, exec, spend",
+            {"fields": ("allow_tags", "ask_tags", "deny_tags")}),
         ("By name", {"fields": ("allow_tools", "deny_tools")}),
     )  # fmt: skip
     change_fieldsets = add_fieldsets
@@ -349,14 +348,11 @@ class SceneAdmin(AgentsAdmin):
 # ---------------------------------------------------------------- skills
 
 
-class SkillForm(forms.ModelForm):
-    pass
-
-
 @admin.register(Skill)
 class SkillAdmin(AgentsAdmin):
     adds = changes = OPERATOR
     word_lists = ("keywords",)
+    long = ("instructions",)
     line_lists = ("patterns",)
     list_display = (
         "name",
@@ -375,7 +371,8 @@ class SkillAdmin(AgentsAdmin):
     change_fieldsets = (
         (None, {"fields": ("workspace", "name", "description", "instructions", "state")}),
         ("When it is called for", {"fields": ("keywords", "patterns")}),
-        ("Files and evidence", {"fields": ("files", "origin", "evidence", ("created_at", "updated_at"))}),
+        ("Files and evidence",
+            {"fields": ("files", "origin", "evidence", ("created_at", "updated_at"))}),
     )  # fmt: skip
     readonly_fields = ("origin", "evidence", "created_at", "updated_at", "state")
     row_actions = (

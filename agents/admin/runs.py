@@ -43,7 +43,7 @@ class RunAdmin(AgentsAdmin):
     detail_fields = (
         "agent", "version", "session", "status", "stop", "model", "goal", "answer", "citations",
         "error_code", "error_message", "step_count", "prompt_tokens", "completion_tokens",
-        "cost_usd", "started_at", "ended_at",
+        usd("cost_usd"), "started_at", "ended_at",
     )  # fmt: skip
     empty = "A run is one agent's attempt at a task. Submit a task to see one."
 
@@ -139,13 +139,12 @@ class ArtifactAdmin(AgentsAdmin):
         name, _, content = artifact_content(
             workspace_id=self.home(artifact), artifact_id=str(artifact.pk)
         )
-        answer = HttpResponse(content, content_type="application/octet-stream")
-        answer.headers["X-Content-Type-Options"] = "nosniff"
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-        answer.headers["Content-Disposition"] = (
-            f'attachment; filename="{safe[-100:] or "artifact"}"'
-        )
-        return answer
+        headers = {
+            "Content-Disposition": f'attachment; filename="{safe[-100:] or "artifact"}"',
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HttpResponse(content, content_type="application/octet-stream", headers=headers)
 
     def download(self, artifact: Artifact) -> str:
         url = reverse("admin:agents_artifact_content", args=[artifact.pk])

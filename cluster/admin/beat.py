@@ -1,5 +1,10 @@
 """Pages of the scheduler beneath: its own timers, for superusers alone."""
 
+# Two libraries' pages are joined here; their signatures differ in names alone.
+# pyright: reportIncompatibleMethodOverride=false
+
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django_celery_beat import admin as beat
@@ -24,7 +29,7 @@ class _TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):
 
 
 class _PeriodicTaskForm(beat.PeriodicTaskForm):
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
         self.fields["regtask"].widget = _TaskSelect()
@@ -37,7 +42,7 @@ class TimerAdmin(SuperuserOnly, beat.PeriodicTaskAdmin, ModelAdmin):
     list_filter = ("enabled", "one_off")
     change_form_template = None
 
-    def changeform_view(self, request: HttpRequest, *args: object, **kwargs: object):  # noqa: ANN201 -- Django's
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return ModelAdmin.changeform_view(self, request, *args, **kwargs)
 
 

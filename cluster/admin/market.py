@@ -58,7 +58,7 @@ class DomainAdmin(ClusterAdmin):
 class AgentNodeAdmin(ClusterAdmin):
     changes = OPERATOR
     list_display = (
-        row("agent"),
+        "named",
         row("family"),
         badge("state", _NODE),
         number("m", "skill"),
@@ -69,17 +69,18 @@ class AgentNodeAdmin(ClusterAdmin):
         "busy",
         ago("created_at", "born"),
     )
-    list_display_links = ("task_count",)
     list_select_related = ("agent", "family")
     list_filter = ("state",)
     search_fields = ("agent__slug",)
     id_fields = ("id",)
     change_form_template = "loom/admin/node.html"
     change_fieldsets = (
-        (None, {"fields": (("agent", "family"), ("state", "slots", "busy"), ("blueprint", "parent"))}),
+        (None, {"fields": (("agent", "family"), ("state", "slots", "busy"),
+            ("blueprint", "parent"))}),
         ("What is known of it", {"fields": (("m", "v"), ("scored_n", "scored_total"), ("probe_n",
             "probe_total"), ("hard_errors", "retry_at", "probed_at"))}),
-        ("What it did", {"fields": (("task_count", "cost_usd", "seconds"), ("created_at", "retired_at"))}),
+        ("What it did", {"fields": (("task_count", "cost_usd", "seconds"),
+            ("created_at", "retired_at"))}),
     )  # fmt: skip
     readonly_fields = (
         "agent", "family", "state", "busy", "blueprint", "parent", "m", "v", "scored_n",
@@ -87,6 +88,10 @@ class AgentNodeAdmin(ClusterAdmin):
         "task_count", "cost_usd", "seconds", "created_at", "retired_at",
     )  # fmt: skip
     empty = "Every agent in service gets its place in the market with the first auction."
+
+    @display(description="agent")
+    def named(self, node: AgentNode) -> str:
+        return str(node.agent)
 
     @display(description="mean score")
     def mean_score(self, node: AgentNode) -> str:
@@ -208,7 +213,7 @@ class BlueprintAdmin(ClusterAdmin):
             return
         with transaction.atomic():
             rows = Blueprint.objects.filter(workspace_id=obj.workspace_id, slug=obj.slug)
-            latest = list(rows.select_for_update().order_by("-version")[:1])[0].version
+            latest = max(row.version for row in rows.select_for_update())
             if obj.state == Blueprint.State.ACTIVE:
                 rows.filter(state=Blueprint.State.ACTIVE).update(state=Blueprint.State.RETIRED)
             made = Blueprint.objects.create(

@@ -85,6 +85,7 @@ class TaskForm(ClusterForm, SubmissionFields):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["agent"].help_text = "Empty: agents bid for it."
         self.fields["idempotency_key"].widget = forms.HiddenInput()
 
     def write(self) -> object:

@@ -40,13 +40,25 @@ def page(task: Task, now: datetime) -> dict[str, Any]:
             {"run": run, "steps": run_steps(workspace_id=home, run_id=run.id)}
             for run in runs[-_STEPS_OF_RUNS:]
         ],
-        "events": task_events(
-            workspace_id=home,
-            task_id=task_id,
-            after=max(0, task.event_seq - EVENTS_SHOWN),
-            limit=EVENTS_SHOWN,
-        )[::-1],
+        "events": [
+            {**each, "said": said(each["data"])}
+            for each in task_events(
+                workspace_id=home,
+                task_id=task_id,
+                after=max(0, task.event_seq - EVENTS_SHOWN),
+                limit=EVENTS_SHOWN,
+            )[::-1]
+        ],
     }
+
+
+def said(data: Mapping[str, Any]) -> str:
+    """Return an event's data on a line: what is nested is left to the event's own page."""
+    return ", ".join(
+        f"{key} {cut(value, 80)}"
+        for key, value in data.items()
+        if value is not None and not isinstance(value, dict | list)
+    )
 
 
 def summary(task: Task, detail: Mapping[str, Any], now: datetime) -> str:

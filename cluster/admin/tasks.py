@@ -131,9 +131,8 @@ class TaskAdmin(ClusterAdmin):
         task = self.row_or_404(request, object_id)
         live = request.headers.get("HX-Request") == "true"
         if live and request.GET.get("was") not in (None, task.status):
-            answer = HttpResponse()
-            answer.headers["HX-Refresh"] = "true"  # forms come and go with the status
-            return answer
+            # Forms come and go with the status: the page is loaded anew.
+            return HttpResponse(headers={"HX-Refresh": "true"})
         buttons = {action.name: action for action in self.actions_for(request, task)}
         context = {
             **task_page.page(task, timezone.now()),

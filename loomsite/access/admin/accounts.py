@@ -1,5 +1,8 @@
 """Pages of accounts and groups: for superusers alone, who give people their sign-in."""
 
+# Two libraries' pages are joined here; their signatures differ in names alone.
+# pyright: reportIncompatibleMethodOverride=false
+
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.contrib.auth import get_user_model

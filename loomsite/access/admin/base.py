@@ -1,7 +1,9 @@
 """The base of every page of the admin: whose rows are shown, who may change them, at what cost."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.contrib.admin.options import ShowFacets
@@ -14,13 +16,15 @@ from django.http import (
 from pgvector.django import HalfVectorField, SparseVectorField, VectorField
 
 from loomsite.access.admin.buttons import Buttons
+from loomsite.access.admin.display import usd
 from loomsite.access.admin.fields import JsonField, LinesField, WordsField
 from loomsite.access.admin.filters import WorkspaceFilter
 from loomsite.access.admin.forms import RowForm
-from loomsite.access.admin.paging import BoundedPaginator
+from loomsite.access.admin.paging import BoundedChangeList, BoundedPaginator
 from loomsite.access.admin.reach import OPERATOR, VIEWER, Reach, reach_of
 from loomsite.access.models import Workspace
 
+_ROWS, _ROWS_OF_LONG = 3, 14
 _NEVER_SHOWN = (models.BinaryField, VectorField, HalfVectorField, SparseVectorField)
 _LONGEST_REASON = 500
 
@@ -41,6 +45,7 @@ class LoomAdmin(Buttons):
         search_window: Text is searched among this many newest rows; 0: among all (small tables).
         word_lists: JSON columns that are edited as names with commas between them.
         line_lists: JSON columns that are edited as one entry a line.
+        long: Text columns that are edited in a tall box.
         empty: What to do when there are no rows yet.
         audits: Whether changes are recorded here; off where the service does it.
     """
@@ -57,12 +62,13 @@ class LoomAdmin(Buttons):
     search_window: ClassVar[int] = 0
     word_lists: ClassVar[Sequence[str]] = ()
     line_lists: ClassVar[Sequence[str]] = ()
+    long: ClassVar[Sequence[str]] = ()
     empty: ClassVar[str] = ""
     audits: ClassVar[bool] = True
     add_form: ClassVar[type[ModelForm] | None] = None
     change_form: ClassVar[type[ModelForm] | None] = None
-    change_fieldsets: ClassVar[Sequence[Any]] = ()
-    detail_fields: ClassVar[Sequence[str]] = ()
+    change_fieldsets: ClassVar[tuple[Any, ...]] = ()
+    detail_fields: ClassVar[Sequence[Any]] = ()
 
     form = RowForm
     paginator = BoundedPaginator
@@ -151,16 +157,19 @@ class LoomAdmin(Buttons):
         return shown
 
     def get_list_select_related(self, request: HttpRequest) -> Any:  # noqa: ARG002 -- Django's
-        related = list(self.list_select_related or ())
+        related = [*cast("Sequence[str]", self.list_select_related or ())]
         return [*related, "workspace"] if self.workspace_path == "workspace" else related or False
 
-    def get_list_filter(self, request: HttpRequest) -> list:
+    def get_list_filter(self, request: HttpRequest) -> Any:
         filters = list(super().get_list_filter(request))
         if self.workspace_path == "workspace" and _several(request):
-            filters.append(("workspace", WorkspaceFilter))
+            return [*filters, ("workspace", WorkspaceFilter)]
         return filters
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:  # noqa: ARG002 -- Django's
+        return BoundedChangeList
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
         return super().get_search_fields(request) or self.id_fields
 
     def get_search_results(
@@ -171,7 +180,7 @@ class LoomAdmin(Buttons):
             return queryset, False
         wanted = _uuid(term)
         if wanted is not None and self.id_fields:
-            named = models.Q.create([(name, wanted) for name in self.id_fields], models.Q.OR)
+            named = reduce(or_, (models.Q(**{name: wanted}) for name in self.id_fields))
             return queryset.filter(named), False
         if not self.search_fields:
             return queryset.none(), False
@@ -180,7 +189,7 @@ class LoomAdmin(Buttons):
             queryset = queryset.filter(pk__in=newest.values("pk")[: self.search_window])
         return super().get_search_results(request, queryset, term)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)  # it would list all that hangs on the rows
         return actions
@@ -204,19 +213,19 @@ class LoomAdmin(Buttons):
             return self.change_fieldsets
         return super().get_fieldsets(request, obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ()
         if not self.is_editable(request, obj):
             return self.shown_fields()
         return (*self.readonly_fields, *(["workspace"] if self._has_field("workspace") else []))
 
-    def shown_fields(self) -> list[str]:
+    def shown_fields(self) -> list[Any]:
         """Return what a page without a form shows: all but secrets, bytes and vectors."""
         if self.detail_fields:
             return list(self.detail_fields)
         return [
-            field.name
+            usd(field.name) if isinstance(field, models.DecimalField) else field.name
             for field in self.model._meta.concrete_fields  # noqa: SLF001 -- Django's public hook
             if not isinstance(field, _NEVER_SHOWN) and field.name not in self.hidden
         ]
@@ -259,6 +268,8 @@ class LoomAdmin(Buttons):
                 initial=db_field.get_default,
             )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(db_field, models.TextField):
+            field.widget.attrs["rows"] = _ROWS_OF_LONG if db_field.name in self.long else _ROWS
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget  # no pop-ups that make related rows
         return field
@@ -274,25 +285,25 @@ class LoomAdmin(Buttons):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         if isinstance(form, RowForm):
-            super().save_model(request, obj, form, change)
+            super().save_model(request, obj, cast("Any", form), change)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:  # noqa: ARG002 -- Django's signature
         return [str(obj) for obj in objs], {}, set(), []
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, object: Any, message: Any) -> Any:  # noqa: A002 -- Django's name
         if self.audits:
-            self.audit(request, obj, "create")
-        return super().log_addition(request, obj, message)
+            self.audit(request, object, "create")
+        return super().log_addition(request, object, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, object: Any, message: Any) -> Any:  # noqa: A002 -- Django's name
         if self.audits:
-            self.audit(request, obj, "change", changed=message)
-        return super().log_change(request, obj, message)
+            self.audit(request, object, "change", changed=message)
+        return super().log_change(request, object, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for row in queryset if self.audits else ():
             self.audit(request, row, "delete", what=str(row)[:200])
-        return super().log_deletions(request, queryset)
+        return super().log_deletions(request, queryset)  # pyright: ignore[reportAttributeAccessIssue] -- Django 5.1
 
 
 def _several(request: HttpRequest) -> bool:

@@ -158,7 +158,8 @@ class Buttons(ModelAdmin):
         *args: Any,
         obj: Any = None,
         **kwargs: Any,
-    ) -> HttpResponse:
+    ) -> Any:
         buttons = self.actions_for(request, obj) if obj is not None else []
-        context = {**context, "row_actions": buttons, **self.extra_context(request, obj)}
+        saves = {"show_save_and_add_another": False, "show_save_and_continue": obj is not None}
+        context = {**context, **saves, "row_actions": buttons, **self.extra_context(request, obj)}
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)

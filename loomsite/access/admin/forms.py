@@ -65,7 +65,8 @@ class ServiceForm(forms.ModelForm):
         try:
             with transaction.atomic():
                 written = self.write()
-                self.instance = self._meta.model._default_manager.get(pk=written)  # noqa: SLF001 -- Django's public hook
+                model = type(self.instance)
+                self.instance = model._default_manager.get(pk=written)  # noqa: SLF001 -- Django's public hook
         except self.refusals as error:
             refuse(self, error)
 

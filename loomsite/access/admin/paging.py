@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.http import HttpRequest
 from django.utils.functional import cached_property
+from unfold.views import ChangeList
 
 MOST_COUNTED = 10_000
 
@@ -18,7 +20,7 @@ class BoundedPaginator(Paginator):
     object_list: Any
 
     @cached_property
-    def count(self) -> int:
+    def count(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] -- cached, as Django's is
         return self.object_list.order_by()[: MOST_COUNTED + 1].count()
 
     @property
@@ -28,3 +30,13 @@ class BoundedPaginator(Paginator):
     @property
     def most(self) -> int:
         return MOST_COUNTED
+
+
+class BoundedChangeList(ChangeList):
+    """A list whose total is never counted; unfiltered, what it shows is all there is."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        filtered = getattr(self, "has_active_filters", False)
+        if not (self.query or filtered):
+            self.full_result_count = self.result_count

@@ -1,6 +1,7 @@
 """Every page of the admin answers, escapes what it shows, and costs the same for any row count."""
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -41,8 +42,6 @@ def _count(client: Client, url: str) -> tuple[int, str]:
 
 
 def test_every_model_that_can_have_a_page_has_one() -> None:
-    from django.apps import apps
-
     ours = {"access", "agents", "cluster", "knowledge", "django_celery_beat"}
     without = {
         model._meta.label
