@@ -105,11 +105,7 @@ def resolve(
             (start, citation) for passage in passages if (citation := _verbatim(span, passage))
         ]
     for match in _MARKER.finditer(answer):
-        before = answer[: match.start()].rstrip(" .!?。\n")[-600:]
-        for number in match.group(1).split(","):
-            index = int(number) - 1
-            if 0 <= index < len(passages):
-                found.append((match.start(), _closest(before, passages[index])))
+        found += [(match.start(), citation) for citation in _marked(match, passages)]
     found += [
         (place, citation)
         for citation in given
@@ -120,6 +116,27 @@ def resolve(
     for _, citation in found:
         unique.setdefault((citation.document_id, citation.start, citation.end), citation)
     return tuple(unique.values())
+
+
+def numbered(answer: str, passages: Sequence[Passage], cited: Sequence[Citation]) -> str:
+    """Return the answer with its markers counted over its citations: `[k]` is the k-th of them.
+
+    The model counts passages; whoever reads the answer has the citations.
+    """
+    places = {(c.document_id, c.start, c.end): at for at, c in enumerate(cited, start=1)}
+
+    def recount(match: re.Match[str]) -> str:
+        own = {places[c.document_id, c.start, c.end] for c in _marked(match, passages)}
+        return f"[{', '.join(map(str, sorted(own)))}]" if own else match.group()
+
+    return _MARKER.sub(recount, answer)
+
+
+def _marked(match: re.Match[str], passages: Sequence[Passage]) -> list[Citation]:
+    """Return what a marker cites: of each passage it names, the sentence closest to the words."""
+    before = match.string[: match.start()].rstrip(" .!?。\n")[-600:]
+    named = (int(number) - 1 for number in match.group(1).split(","))
+    return [_closest(before, passages[at]) for at in named if 0 <= at < len(passages)]
 
 
 def _candidates(answer: str) -> Iterator[tuple[int, int]]:

@@ -242,6 +242,7 @@ class Run:
         cited: tuple[Citation, ...] = ()
         if self._book.passages or request.citations:
             cited = citations.resolve(text, self._book.passages, request.citations)
+            text = citations.numbered(text, self._book.passages, cited)
         if organs.context is not None:
             organs.context.learn(self._assembled, text)
         if organs.memory is not None:

@@ -6,8 +6,8 @@ from agents.models import Agent
 from agents.services.approvals import approval_open
 from agents.services.runs import effect_settle
 from cluster import live
-from cluster.core.steps import Ask, Delegate, Park, Suspended
-from cluster.core.types import Limits, Status
+from cluster.core.steps import Ask, Delegate, Park
+from cluster.core.types import Json, Limits, Status
 from cluster.models import Task
 from cluster.services.auctions import slot_release
 from cluster.services.ending import DELEGATED
@@ -62,43 +62,57 @@ def ask(task: Task, step: Ask, now: datetime) -> bool:
 
 
 def delegate(task: Task, step: Delegate, limits: Limits, now: datetime) -> bool:
-    """Create the task that a run handed on, once, and wait for it; its slot is free meanwhile.
+    """Create the tasks that a run handed on, each once, and wait for them; the slot is free then.
 
     What cannot be handed on is answered at once: the agent sees why, and goes on without.
     """
     handed = step.suspended
-    key = DELEGATED + handed.key
-    child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
-    if child is None:
-        slug = str(handed.detail.get("agent") or "")
-        agent = _agent(task, slug)
-        problem = _too_much(task, limits)
-        if slug and agent is None:
-            problem = f"There is no agent {slug!r} in service."
-        if problem:
-            _refuse(task, handed, problem)
-            return True
-        child = child_create(
-            task,
-            now,
-            key=key,
-            goal=str(handed.detail.get("goal", handed.question)),
-            order=0,
-            waits=False,
-            agent=agent,
-        )
-        event_append(child, "task.created", now, parent_id=str(task.id), key=key)
-        child.save(update_fields=["event_seq"])
-        task.pending_children += 1
-        live.task_wake(str(child.id))
-    elif child.finished_at is not None:
+    open_ids = [
+        child_id
+        for order, part in enumerate(handed.detail["children"])
+        if (child_id := _hand_on(task, handed.run_id, part, order, limits=limits, now=now))
+    ]
+    if not open_ids:
         return True
     slot_release(task=task, now=now)
     task.due_at = None
-    _let_go(task, Status.WAITING, "waiting for a delegated task")
-    event_append(task, "task.delegated", now, child_id=str(child.id))
+    _let_go(task, Status.WAITING, f"waiting for {len(open_ids)} delegated")
+    event_append(task, "task.delegated", now, child_ids=open_ids)
     task_save(task, *_LET_GO, "pending_children")
     return False
+
+
+def _hand_on(
+    task: Task, run: str, part: Json, order: int, *, limits: Limits, now: datetime
+) -> str | None:
+    """Create one delegated task; return its id while it has not ended, None when there is none."""
+    key = DELEGATED + str(part["key"])
+    child = Task.objects.filter(parent=task, parent_cycle=task.cycle, plan_key=key).first()
+    if child is not None:
+        return None if child.finished_at else str(child.id)
+    slug = str(part.get("agent") or "")
+    agent = _agent(task, slug)
+    problem = _too_much(task, limits)
+    if slug and agent is None:
+        problem = f"There is no agent {slug!r} in service."
+    if problem:
+        effect_settle(
+            workspace_id=str(task.workspace_id),
+            run_id=run,
+            key=str(part["key"]),
+            tool="delegate",
+            ok=False,
+            result=problem,
+        )
+        return None
+    child = child_create(
+        task, now, key=key, goal=str(part["goal"]), order=order, waits=False, agent=agent
+    )
+    event_append(child, "task.created", now, parent_id=str(task.id), key=key)
+    child.save(update_fields=["event_seq"])
+    task.pending_children += 1
+    live.task_wake(str(child.id))
+    return str(child.id)
 
 
 def child_create(
@@ -158,14 +172,3 @@ def _too_much(task: Task, limits: Limits) -> str:
     if size >= limits.max_tree:
         return f"There are {size} tasks for this goal already: do it yourself."
     return ""
-
-
-def _refuse(task: Task, handed: Suspended, problem: str) -> None:
-    effect_settle(
-        workspace_id=str(task.workspace_id),
-        run_id=handed.run_id,
-        key=handed.key,
-        tool="delegate",
-        ok=False,
-        result=problem,
-    )

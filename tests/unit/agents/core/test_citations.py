@@ -2,7 +2,13 @@
 
 import json
 
-from agents.core.citations import PassageBook, passages_of, passages_text, resolve
+from agents.core.citations import (
+    PassageBook,
+    numbered,
+    passages_of,
+    passages_text,
+    resolve,
+)
 from agents.core.types import Citation
 from agents.testing import passages_from
 
@@ -54,11 +60,11 @@ def test_given_citations_count_when_the_answer_repeats_them():
 
 def test_passages_survive_the_journal_under_their_numbers():
     book = PassageBook()
-    numbered = [(book.cite(passage), passage) for passage in (*PASSAGES, PASSAGES[0])]
-    assert [number for number, _ in numbered] == [1, 2, 1]
+    counted = [(book.cite(passage), passage) for passage in (*PASSAGES, PASSAGES[0])]
+    assert [number for number, _ in counted] == [1, 2, 1]
 
     again = PassageBook()
-    again.read(passages_text(numbered[:2]) + "\n[a mark]")
+    again.read(passages_text(counted[:2]) + "\n[a mark]")
 
     assert [p.text for p in again.passages] == [p.text for p in PASSAGES]
     assert again.cite(PASSAGES[1]) == 2
@@ -69,3 +75,12 @@ def test_results_that_are_no_passages_are_left_alone():
     assert passages_of(broken.replace(" ", "", 1)) == []
     assert passages_of('{"passages": 3}') == []
     assert passages_of("plain text") == []
+
+
+def test_markers_are_counted_over_the_citations_that_the_reader_has():
+    answer = "Cards were punched by Jacquard [2]. Cloth is what looms weave [1]. Unknown [9]."
+    cited = resolve(answer, PASSAGES)
+
+    assert numbered(answer, PASSAGES, cited) == (
+        "Cards were punched by Jacquard [1]. Cloth is what looms weave [2]. Unknown [9]."
+    )
