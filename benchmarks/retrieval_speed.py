@@ -12,7 +12,7 @@ from django.core.management import call_command
 from benchmarks.retrieval import latencies, timed
 from knowledge import selectors
 from knowledge.core.retrieval import search
-from knowledge.core.types import DocumentInput, SearchQuery
+from knowledge.core.types import DocumentInput, Fusion, SearchQuery
 from knowledge.loaders.registry import load
 from knowledge.services import collections, embeddings
 from knowledge.services.ingest import documents_ingest
@@ -92,12 +92,13 @@ def _searches(
     index: DatabaseIndex, embedder: ClusteredVectors, queries: Sequence[str]
 ) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for name, fusion, feedback in (
+    ways: tuple[tuple[str, Fusion, bool], ...] = (
         ("hybrid", "convex", True),
         ("hybrid_without_feedback", "convex", False),
         ("lexical", "lexical", False),
         ("dense", "dense", False),
-    ):
+    )
+    for name, fusion, feedback in ways:
         samples = [
             timed(
                 lambda text=text, fusion=fusion, feedback=feedback: search(
