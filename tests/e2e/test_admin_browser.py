@@ -1,0 +1,118 @@
+"""The admin in a real browser: sign in, submit a task, watch it end, open every main page."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.processes import Stack
+
+_BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_LONG_MS = 60_000
+_MAIN_PAGES = [
+    "", "cluster/task/", "cluster/task/add/", "agents/approval/", "cluster/schedule/",
+    "cluster/schedule/add/", "agents/agent/", "agents/agent/add/", "agents/skill/",
+    "agents/memoryentry/", "agents/tool/", "agents/scene/", "agents/endpoint/",
+    "agents/endpoint/add/", "agents/budget/", "knowledge/collection/", "knowledge/document/",
+    "knowledge/document/add/", "cluster/agentnode/", "cluster/blueprint/", "cluster/auction/",
+    "cluster/reward/", "cluster/marketentry/", "agents/run/", "agents/usageentry/",
+    "cluster/event/", "cluster/worker/", "access/workspace/", "access/membership/",
+    "access/apikey/", "access/apikey/add/", "access/auditentry/", "auth/user/",
+    "django_celery_beat/periodictask/",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Visit:
+    """A page and what went wrong in it: errors on its console, requests that left the origin."""
+
+    page: Page
+    url: str
+    troubles: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        origin = urlsplit(self.url).netloc
+
+        def asked(address: str) -> None:
+            parts = urlsplit(address)
+            if parts.scheme not in {"data", "blob"} and parts.netloc != origin:
+                self.troubles.append(f"asked {address}")
+
+        self.page.on("request", lambda request: asked(request.url))
+        self.page.on("pageerror", lambda error: self.troubles.append(f"threw {error}"))
+        self.page.on(
+            "console",
+            lambda said: self.troubles.append(said.text) if said.type == "error" else None,
+        )
+
+    def open(self, path: str) -> None:
+        answer = self.page.goto(f"{self.url}/admin/{path}")
+        assert answer is not None
+        assert answer.status == 200, f"{path}: {answer.status}"
+
+    def sign_in(self, password: str) -> None:
+        self.open("")
+        self.page.fill("[name=username]", "admin")
+        self.page.fill("[name=password]", password)
+        self.page.click("[type=submit]")
+        expect(self.page.get_by_role("heading", name="Pulse")).to_be_visible()
+
+
+@pytest.fixture
+def visit(stack: Stack) -> Iterator[Visit]:
+    if _BROWSER is None:
+        pytest.skip("NOT RUN: there is no Chromium on this machine (Debian: apt install chromium)")
+    stack.start_web()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=_BROWSER, args=_ARGUMENTS)
+        made = Visit(browser.new_page(), stack.url)
+        made.watch()
+        yield made
+        browser.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_main_page_opens_without_a_complaint_or_a_request_elsewhere(
+    theme, stack: Stack, visit: Visit
+) -> None:
+    visit.page.emulate_media(color_scheme=theme)
+    visit.sign_in(stack.admin_password)
+
+    for path in _MAIN_PAGES:
+        visit.open(path)
+        expect(visit.page.locator("h1").first).to_be_visible()
+
+    assert visit.troubles == []
+
+
+def test_a_task_submitted_on_the_form_is_seen_to_end_without_a_reload_by_hand(
+    stack: Stack, visit: Visit
+) -> None:
+    visit.sign_in(stack.admin_password)
+    page = visit.page
+
+    page.get_by_role("link", name="Submit a task").click()
+    page.get_by_label("Goal").fill("<b>Say</b> what a loom is.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#task-live")).to_be_visible()
+    queued = page.locator(".lm-badge").first.inner_text().lower()
+    stack.start_worker()
+    expect(page.locator("#task-answer")).to_be_visible(timeout=_LONG_MS)
+    shown = page.locator("#task-live").inner_text()
+
+    assert queued == "queued"
+    assert "<b>Say</b> what a loom is." in shown
+    assert all(phase in shown.lower() for phase in ("sense", "match", "execute", "adapt"))
+    assert "won as" in shown
+    assert visit.troubles == []
