@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from cluster import streams
+from cluster.core.submission import goal_read
 from cluster.core.types import FINAL, Status
 from cluster.selectors import tasks as selectors
 from cluster.services import tasks as services
@@ -43,6 +44,8 @@ class Command(DoorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["timeout"] is not None and not 0 < options["timeout"] < float("inf"):
             self.refuse("--timeout must be a number of seconds above 0.")
+        with self.told_to_a_person():
+            goal_read(options["goal"])  # what can never be a task needs no stack to be refused
         if not os.environ.get("DATABASE_URL") and "DATABASE_URL" not in known(
             Home(root=settings.LOOM_HOME)
         ):
