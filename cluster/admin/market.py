@@ -40,6 +40,7 @@ from loomsite.access.admin.forms import RowForm
 from loomsite.access.admin.reach import OPERATOR
 
 _NODE = {"active": "success", "quarantined": "warning", "retired": ""}
+_COST, _SECONDS = usd("cost_usd"), number("seconds", digits=1)
 _BLUEPRINT = {"active": "success", "draft": "warning", "challenger": "info", "retired": ""}
 
 
@@ -79,13 +80,13 @@ class AgentNodeAdmin(ClusterAdmin):
             ("blueprint", "parent"))}),
         ("What is known of it", {"fields": (("m", "v"), ("scored_n", "scored_total"), ("probe_n",
             "probe_total"), ("hard_errors", "retry_at", "probed_at"))}),
-        ("What it did", {"fields": (("task_count", "cost_usd", "seconds"),
+        ("What it did", {"fields": (("task_count", _COST, _SECONDS),
             ("created_at", "retired_at"))}),
     )  # fmt: skip
     readonly_fields = (
         "agent", "family", "state", "busy", "blueprint", "parent", "m", "v", "scored_n",
         "scored_total", "probe_n", "probe_total", "hard_errors", "retry_at", "probed_at",
-        "task_count", "cost_usd", "seconds", "created_at", "retired_at",
+        "task_count", _COST, _SECONDS, "created_at", "retired_at",
     )  # fmt: skip
     empty = "Every agent in service gets its place in the market with the first auction."
 

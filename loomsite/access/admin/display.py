@@ -34,18 +34,18 @@ def age(at: datetime | None, now: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time for people."""
+    """Return a length of time for people; it does not break between number and unit."""
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f}\N{NO-BREAK SPACE}ms"
     if seconds < 10:  # noqa: PLR2004 -- below it, tenths are worth reading
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
     if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
     if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
+        return f"{seconds / _MINUTE:.0f}\N{NO-BREAK SPACE}min"
     if seconds < 2 * _DAY:
-        return f"{seconds / _HOUR:.0f} h"
-    return f"{seconds / _DAY:.0f} days"
+        return f"{seconds / _HOUR:.0f}\N{NO-BREAK SPACE}h"
+    return f"{seconds / _DAY:.0f}\N{NO-BREAK SPACE}days"
 
 
 def money(amount: object) -> str:
@@ -126,13 +126,13 @@ def usd(name: str, title: str = "") -> Column:
 def badge(name: str, colors: Mapping[str, str], title: str = "") -> Column:
     """Return a column with a coloured word; `colors` maps values to unfold's variants."""
 
-    @display(description=title or _title(name), ordering=name, label=dict(colors))
+    @display(description=title or _title(name), ordering=name, label=dict(colors) or True)
     def column(row: Any) -> Any:
         value = getattr(row, name)
         if value in (None, ""):
             return None
-        said = getattr(row, f"get_{name}_display", lambda: value)()
-        return value, str(said).replace("_", " ")
+        said = str(getattr(row, f"get_{name}_display", lambda: value)()).replace("_", " ")
+        return (value, said) if colors else said
 
     return column
 

@@ -55,10 +55,6 @@ class ServiceForm(forms.ModelForm):
     def actor(self) -> str:
         return actor_of(self.request)
 
-    def changes(self) -> dict[str, Any]:
-        """Return the values of those fields that were changed."""
-        return {name: self.cleaned_data[name] for name in self.changed_data}
-
     def _post_clean(self) -> None:
         if self.errors:
             return

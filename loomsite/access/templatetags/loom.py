@@ -36,12 +36,6 @@ def until(at: datetime | None) -> str:
 
 
 @register.filter
-def pretty(value: object) -> str:
-    """Return a value as indented JSON."""
-    return display.json_text(value)
-
-
-@register.filter
-def pick(mapping: Any, key: object) -> Any:  # noqa: ANN401 -- whatever the mapping holds
-    """Return what a mapping holds under a key that is a variable."""
-    return mapping.get(key)
+def spaced(name: str) -> str:
+    """Return a name of the code as words."""
+    return name.replace("_", " ")

@@ -9,7 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from agents.models import Artifact
 from loomsite.access.admin.base import LoomAdmin
+from loomsite.access.admin.paging import BoundedPaginator
+from loomsite.access.models import AuditEntry
 from tests.integration.admin.seeding import EVIL, Seeds, person
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +132,56 @@ def test_the_front_page_costs_the_same_for_many_tasks(root) -> None:
 
     assert one == three <= MOST_QUERIES
     assert EVIL not in shown
+
+
+def test_a_list_counts_to_its_bound_and_not_further() -> None:
+    class Small(BoundedPaginator):
+        most = 2
+
+    rows = AuditEntry.objects.order_by("-id")
+    for number in range(4):
+        AuditEntry.objects.create(actor=str(number), door="cli", action="a")
+
+    few, many = Small(rows.filter(actor="1"), 50), Small(rows, 50)
+
+    assert [(few.count, few.is_cut), (many.count, many.is_cut)] == [(1, False), (3, True)]
+
+
+def test_a_history_page_answers(root) -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+
+    answer = root.get(reverse("admin:agents_agent_history", args=[seeds.agent.pk]))
+
+    assert answer.status_code == 200
+
+
+def test_a_search_finds_a_task_by_its_id_and_by_words_of_new_goals(root) -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    seeds.more()
+    wanted = seeds.task
+    url = reverse("admin:cluster_task_changelist")
+
+    by_id = root.get(url, {"q": str(wanted.pk)}).context["cl"].result_list
+    by_words = root.get(url, {"q": "alpha-2"}).context["cl"].result_list
+    nothing = root.get(url, {"q": "%_\\'\""}).context["cl"].result_list
+
+    assert {row.pk for row in by_id} == set(
+        type(wanted).objects.filter(root=wanted).values_list("pk", flat=True)
+    ) | {wanted.pk}
+    assert [row.pk for row in by_words] == [wanted.pk]
+    assert list(nothing) == []
+
+
+def test_an_artifact_is_sent_as_a_file_whatever_it_says_it_is(root) -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    (artifact,) = seeds.rows[Artifact]
+
+    answer = root.get(reverse("admin:agents_artifact_content", args=[artifact.pk]))
+
+    assert answer.content == b"abc"
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="_script_')
