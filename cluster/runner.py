@@ -1,6 +1,7 @@
 """The cycle's ports over the agent runtime and the knowledge search, for one claimed task."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,10 @@ from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskView
 from cluster.selectors.population import domain_list, tools_offered
 from knowledge import wiring as knowledge
 from knowledge.core.citations import Citation
+from knowledge.core.errors import EmbeddingUnavailable
 from loomsite.access.bridge import db
+
+logger = logging.getLogger(__name__)
 
 MODEL_TIMEOUT_S = 120.0
 TEXT_KEPT = 2_000
@@ -252,12 +256,14 @@ def _checked(
 
 def _look(workspace_id: str, text: str) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
     rows = domain_list(workspace_id=workspace_id)
-    texts = [text] + [row.description for row in rows]
-    vectors = knowledge.embed_texts(texts)
-    goal, centroids = vectors[0], vectors[1:]
-    similarities = {
-        row.slug: sum(a * b for a, b in zip(goal, centroid, strict=True))
-        for row, centroid in zip(rows, centroids, strict=True)
-    }
+    try:
+        goal, *centroids = knowledge.embed_texts([text, *(row.description for row in rows)])
+        similarities = {
+            row.slug: sum(a * b for a, b in zip(goal, centroid, strict=True))
+            for row, centroid in zip(rows, centroids, strict=True)
+        }
+    except EmbeddingUnavailable as error:
+        logger.warning("no embeddings, all domains count as equally near: %s", error)
+        similarities = {row.slug: 0.0 for row in rows}
     descriptions = {row.slug: row.description for row in rows}
     return similarities, descriptions, tools_offered(workspace_id=workspace_id)

@@ -20,7 +20,6 @@ def _start(**_: object) -> None:
     engine = reactor()
     _here.append(engine)
     engine.start()
-    logger.info("reactor %s takes tasks", engine.name)
 
 
 @worker_shutting_down.connect

@@ -19,6 +19,7 @@ from cluster.runner import (
     RuntimeRunner,
 )
 from cluster.services.journal import fence
+from knowledge import wiring as knowledge
 
 
 def reactor() -> Reactor:
@@ -30,8 +31,14 @@ def reactor() -> Reactor:
         slots=settings.slots,
         lease_s=settings.lease_s,
         ports_for=ports_for,
+        at_start=embedder_load,
         at_end=agents.close_clients,
     )
+
+
+def embedder_load() -> None:
+    """Load the embedding model, which takes seconds when it is first used."""
+    knowledge.embedder().embed(["a goal"])
 
 
 def ports_for(claim: Claim, cancelled: asyncio.Event, happenings: Happenings) -> Ports:
