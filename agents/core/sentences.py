@@ -6,7 +6,7 @@ from collections.abc import Iterator
 # A new block begins behind a blank line and at a list item, heading, quotation, table row or fence.
 _BLOCK = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6}|```)\s?)")
 _END = re.compile(r"[.!?][\"'”»)\]]*(?=\s)|[。！？]")  # noqa: RUF001 -- wide stops end sentences too
-_LEAD = re.compile(r"[\s>]*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?(?:\*\*|__)?")
+_LEAD = re.compile(r"[\s>]*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?")
 _NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|etc|Dr|Mr|Ms|Mrs|No|Fig|St|approx)|\b[A-Z])\.$")
 
 

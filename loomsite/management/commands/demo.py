@@ -17,6 +17,7 @@ from cluster.services.auctions import population_ready
 from cluster.services.population import blueprint_add
 from cluster.services.tasks import task_submit
 from knowledge import wiring as knowledge
+from knowledge.selectors import document_detail
 from loomsite.access.services import workspace_ensure
 from loomsite.embedded import attach
 from loomsite.embedded.home import Home
@@ -95,13 +96,17 @@ def _conclude(console: Console, workspace_id: str, task: dict[str, Any]) -> None
         console.print(Markdown(task["answer"]))
     if task["error"]:
         console.print(f"[red]{escape(task['error']['message'])}[/red]")
+    titles = {
+        document_id: document_detail(workspace_id=workspace_id, document_id=document_id)["title"]
+        for document_id in {citation["document_id"] for citation in task["citations"]}
+    }
     for number, citation in enumerate(task["citations"], start=1):
         quote = " ".join(citation["quote"].split())
         if len(quote) > QUOTE_CHARS:
             quote = quote[: QUOTE_CHARS - 1] + "…"
         console.print(
-            f"[dim]{number:>3} document {citation['document_id']}"
-            f" {citation['start']}-{citation['end']}:[/dim] {escape(quote)}"
+            f"[dim]{number:>3} {escape(titles[citation['document_id']])},"
+            f" characters {citation['start']} to {citation['end']}:[/dim] {escape(quote)}"
         )
     console.rule("what it took")
     tree = selectors.task_tree(workspace_id=workspace_id, task_id=task["id"])
