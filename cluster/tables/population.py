@@ -1,0 +1,220 @@
+"""The population: kinds of work, blueprints, families, nodes and what is believed of them."""
+
+import uuid
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+
+
+class Domain(models.Model):
+    """A kind of work; its description is what a goal's embedding is compared with."""
+
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="domains"
+    )
+    slug = models.SlugField(max_length=63)
+    description = models.TextField()
+
+    workspace_id: uuid.UUID
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "slug"], name="cluster_domain_once_per_workspace"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Blueprint(models.Model):
+    """One immutable version of a plan for agents; the line of versions is a family."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        ACTIVE = "active", "Active"
+        CHALLENGER = "challenger", "Challenger"
+        RETIRED = "retired", "Retired"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="blueprints"
+    )
+    slug = models.SlugField(max_length=63)
+    version = models.PositiveIntegerField(default=1)
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="offspring"
+    )
+    state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
+    spec = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=models.functions.Now())
+
+    workspace_id: uuid.UUID
+    parent_id: uuid.UUID | None
+
+    class Meta:
+        ordering = ["slug", "-version"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "slug", "version"], name="cluster_blueprint_version_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slug} v{self.version}"
+
+
+class Family(models.Model):
+    """What is known of a line's skill, in logit space; `rev` counts its ledger entries."""
+
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="families"
+    )
+    slug = models.SlugField(max_length=63)
+    m = models.FloatField()
+    v = models.FloatField()
+    slope_m = models.FloatField()
+    slope_v = models.FloatField()
+    rev = models.PositiveBigIntegerField(default=0)
+
+    workspace_id: uuid.UUID
+
+    class Meta:
+        ordering = ["slug"]
+        verbose_name_plural = "families"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "slug"], name="cluster_family_once_per_workspace"
+            ),
+            models.CheckConstraint(
+                condition=Q(v__gte=0, slope_v__gte=0), name="cluster_family_variance"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class FamilyDomain(models.Model):
+    """How a family's skill in one domain differs from its skill at large."""
+
+    family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="domains")
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+")
+    m = models.FloatField()
+    v = models.FloatField()
+
+    family_id: int
+    domain_id: int
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["family", "domain"], name="cluster_family_domain_once"),
+            models.CheckConstraint(condition=Q(v__gte=0), name="cluster_family_domain_variance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.family_id} in {self.domain_id}"
+
+
+class AgentNode(models.Model):
+    """A member of the population: an agent with a place in the market."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        QUARANTINED = "quarantined", "Quarantined"
+        RETIRED = "retired", "Retired"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="nodes"
+    )
+    agent = models.OneToOneField("agents.Agent", on_delete=models.CASCADE, related_name="node")
+    family = models.ForeignKey(Family, on_delete=models.PROTECT, related_name="nodes")
+    blueprint = models.ForeignKey(
+        Blueprint, on_delete=models.SET_NULL, null=True, blank=True, related_name="nodes"
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="spawned"
+    )
+    state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
+    m = models.FloatField()
+    v = models.FloatField()
+    hard_errors = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    slots = models.PositiveSmallIntegerField(default=16)
+    busy = models.PositiveIntegerField(default=0)
+    task_count = models.PositiveIntegerField(default=0)
+    cost_usd = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
+    seconds = models.FloatField(default=0, help_text="Time spent in runs.")
+    scored_n = models.FloatField(default=0, help_text="Discounted count of scored tasks.")
+    scored_total = models.FloatField(default=0, help_text="Discounted sum of their scores.")
+    probe_n = models.PositiveIntegerField(default=0)
+    probe_total = models.FloatField(default=0)
+    probe_squares = models.FloatField(default=0)
+    probed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=models.functions.Now())
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    workspace_id: uuid.UUID
+    agent_id: uuid.UUID
+    family_id: int
+    blueprint_id: uuid.UUID | None
+    parent_id: uuid.UUID | None
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(v__gte=0), name="cluster_node_variance"),
+            models.CheckConstraint(condition=Q(busy__gte=0), name="cluster_node_busy"),
+        ]
+        indexes = [models.Index(fields=["workspace", "state"], name="cluster_node_by_state")]
+
+    def __str__(self) -> str:
+        return str(self.agent_id)
+
+
+class Capability(models.Model):
+    """What is known of a node's skill in one domain; the EMA is for people to read."""
+
+    node = models.ForeignKey(AgentNode, on_delete=models.CASCADE, related_name="capabilities")
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+")
+    m = models.FloatField()
+    v = models.FloatField()
+    n = models.FloatField(default=0)
+    ema = models.FloatField(default=0)
+    ema_n = models.PositiveIntegerField(default=0)
+
+    node_id: uuid.UUID
+    domain_id: int
+
+    class Meta:
+        verbose_name_plural = "capabilities"
+        constraints = [
+            models.UniqueConstraint(fields=["node", "domain"], name="cluster_capability_once"),
+            models.CheckConstraint(condition=Q(v__gte=0), name="cluster_capability_variance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id} in {self.domain_id}"
+
+
+class LifecycleEvent(models.Model):
+    """A birth, quarantine, release, retirement or revival, and why."""
+
+    node = models.ForeignKey(AgentNode, on_delete=models.CASCADE, related_name="lifecycle")
+    kind = models.CharField(max_length=16)
+    reason = models.TextField()
+    actor = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(db_default=models.functions.Now())
+
+    node_id: uuid.UUID
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.node_id}"
