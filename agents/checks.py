@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 from agents import conf
+from agents.services.mcp_commands import command_parsed
 from loomsite.access.core.egress import url_fault
 
 
@@ -15,7 +16,7 @@ from loomsite.access.core.egress import url_fault
 def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001 -- Django's signature
     """Return what is wrong with the settings of models, secrets and reach."""
     settings = conf.load()
-    return [*_endpoint(settings), *_reach(settings)]
+    return [*_endpoint(settings), *_reach(settings), *_commands(settings)]
 
 
 def _endpoint(settings: conf.AgentsConf) -> list[CheckMessage]:
@@ -62,6 +63,22 @@ def _reach(settings: conf.AgentsConf) -> list[CheckMessage]:
                     f"LOOM_EGRESS_ALLOW cannot be used: {entry!r} is no network.",
                     hint="Use hosts, addresses, or networks such as 10.0.0.0/8.",
                     id="agents.E003",
+                )
+            )
+    return found
+
+
+def _commands(settings: conf.AgentsConf) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for entry in settings.mcp_commands:
+        try:
+            command_parsed(entry)
+        except ValueError as error:
+            found.append(
+                Error(
+                    f"LOOM_MCP_COMMANDS cannot be used: {entry!r}: {error}.",
+                    hint="Give command lines separated by semicolons.",
+                    id="agents.E004",
                 )
             )
     return found

@@ -13,6 +13,7 @@ class AgentsConf:
 
     Attributes:
         secrets: The variables that stored references may name: those that begin LOOM_SECRET_.
+        mcp_commands: The command lines that may be started as MCP servers.
         egress_listed: Hosts, addresses and networks that may be reached although they are private.
     """
 
@@ -25,6 +26,7 @@ class AgentsConf:
     secrets: Mapping[str, str] = field(repr=False)
     egress_listed: tuple[str, ...]
     redis_url: str = field(repr=False)
+    mcp_commands: tuple[str, ...]
 
 
 def load() -> AgentsConf:
@@ -39,4 +41,5 @@ def load() -> AgentsConf:
         secrets=settings.LOOM_SECRETS,
         egress_listed=tuple(settings.LOOM_EGRESS_ALLOW),
         redis_url=settings.REDIS_URL,
+        mcp_commands=tuple(settings.LOOM_MCP_COMMANDS),
     )

@@ -16,6 +16,7 @@ urlpatterns = [
     path("endpoints/<uuid:endpoint_id>", endpoints.EndpointView.as_view()),
     path("mcp-connections", endpoints.McpConnectionListView.as_view()),
     path("mcp-connections/<uuid:connection_id>", endpoints.McpConnectionView.as_view()),
+    path("mcp-connections/<uuid:connection_id>/test", endpoints.McpConnectionTestView.as_view()),
     path("memories", memories.MemoryListView.as_view()),
     path("memories/<uuid:memory_id>", memories.MemoryView.as_view()),
     path("scenes", tools.SceneListView.as_view()),

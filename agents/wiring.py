@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Unpack
 
@@ -12,8 +12,10 @@ from agents.assembly import sources
 from agents.assembly.adapters import text_embedder
 from agents.assembly.answers import JsonReply, no_json, not_begun
 from agents.assembly.breaker import SharedBreaker
-from agents.assembly.building import Blueprint, Workshop
-from agents.assembly.execution import execute, payer, scope_of, skills_of, surroundings_of
+from agents.assembly.building import Blueprint, Workshop, server_of
+from agents.assembly.execution import execute, mcp_of, payer, scope_of, skills_of, surroundings_of
+from agents.assembly.mcp_links import McpServers
+from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import (
     AgentsError,
@@ -31,7 +33,8 @@ from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
 from agents.providers.world import system_world
 from agents.selectors import catalogue as selectors
-from agents.services import catalogue, endpoints, memories, runs
+from agents.services import catalogue, endpoints, mcp_tools, memories, runs
+from agents.services.catalogue import McpConnectionFields
 from agents.services.endpoints import EndpointChanges, EndpointFields
 from agents.store import ledger
 from agents.store import memories as memory_store
@@ -42,7 +45,7 @@ from loomsite.access.bridge import db
 from loomsite.access.selectors import workspace_list
 
 _MAX_JSON_TOKENS = 4096
-_MOST_RECALLED = 50
+_MOST_RECALLED = 100
 
 Fence = Callable[[], None]
 Purpose = Literal["sense", "plan", "judge"]
@@ -56,6 +59,7 @@ class _Parts:
     breaker: SharedBreaker
     source: sources.ModelSource
     workshop: Workshop
+    servers: McpServers
     prepared: set[str] = field(default_factory=set[str])
 
 
@@ -82,14 +86,23 @@ def _parts() -> _Parts:
             breaker=breaker,
             reader=lambda: ExtractiveReader(text_embedder()),
         )
+        servers = McpServers(box=box, listed=settings.egress_listed, commands=settings.mcp_commands)
         workshop = Workshop(
             files_root=settings.home / "files",
             listed=settings.egress_listed,
             secrets=[settings.api_key, settings.secrets_key, *settings.secrets.values()],
             embedder=text_embedder,
+            servers=servers,
         )
         _plugged[:] = [
-            _Parts(conf=settings, box=box, breaker=breaker, source=source, workshop=workshop)
+            _Parts(
+                conf=settings,
+                box=box,
+                breaker=breaker,
+                source=source,
+                workshop=workshop,
+                servers=servers,
+            )
         ]
     return _plugged[-1]
 
@@ -127,6 +140,7 @@ async def run_agent(
             tools_off=around.allowed.off,
             fetch_hosts=around.allowed.fetch_hosts,
             skills=around.skills,
+            mcp=around.mcp,
         )
         agent = _parts().workshop.agent(blueprint, served.provider)
         result = await execute(
@@ -235,15 +249,17 @@ async def agent_build(*, workspace_id: str, agent: str) -> Agent:
         tools_off=allowed.off,
         fetch_hosts=allowed.fetch_hosts,
         skills=await db(skills_of, workspace_id, spec["skills"]),
+        mcp=await db(mcp_of, workspace_id, spec["tools"]),
     )
     return _parts().workshop.agent(blueprint, served.provider)
 
 
 async def close_clients() -> None:
-    """Close what the running event loop has open: model clients and the breaker's connection."""
+    """Close what the running event loop has open: clients, the breaker's and MCP connections."""
     for parts in _plugged:
         await parts.source.close()
         await parts.breaker.close()
+        await parts.servers.close()
 
 
 # ---------------------------------------------------------------- what needs secrets or vectors
@@ -286,17 +302,42 @@ def endpoint_update(
 
 
 def mcp_connection_create(
-    *, workspace_id: str, slug: str, url: str, name: str = "", secret: str = ""
+    *, workspace_id: str, slug: str, **fields: Unpack[McpConnectionFields]
 ) -> str:
     """Register an MCP server and return its id; see `services.catalogue`."""
     return catalogue.mcp_connection_create(
         workspace_id=workspace_id,
         slug=slug,
-        url=url,
-        name=name,
-        secret=secret,
         seal=_parts().box.seal,
+        commands=_parts().conf.mcp_commands,
+        **fields,
     )
+
+
+def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, Any]:
+    """Ask an MCP server what it offers, and keep its tools as what agents may be granted.
+
+    Blocks while the server is asked. `ok` says whether it answered; `error` why not, else `tools`
+    are all it has, with those `added`, `changed` or `gone` since the last time, and what had to be
+    `left_out`.
+
+    Raises:
+        NotFound: No such connection in this workspace.
+    """
+    row = selectors.mcp_connection_row(workspace_id=workspace_id, connection_id=connection_id)
+    try:
+        tools = asyncio.run(_parts().servers.tools(server_of(row)))
+    except AgentsError as error:
+        mcp_tools.mcp_connection_failed(
+            workspace_id=workspace_id, connection_id=connection_id, error=str(error)
+        )
+        return {"ok": False, "error": str(error)}
+    refreshed = mcp_tools.mcp_tools_keep(
+        workspace_id=workspace_id,
+        connection_id=connection_id,
+        listing=listing_of(row.slug, tools, trusted=row.trusted),
+    )
+    return {"ok": True, "error": "", **asdict(refreshed)}
 
 
 def memory_remember(
@@ -308,9 +349,12 @@ def memory_remember(
     importance: float = 0.5,
     provenance: Mapping[str, Any] | None = None,
     key: str = "",
+    occasion: str = "",
+    subject: str = "",
+    topic: str = "",
+    review: bool = False,
 ) -> str:
     """Keep a text so that it is found by meaning, and return its id; see `services.memories`."""
-    memories.memory_check(text=text, scope=scope, scope_id=scope_id, importance=importance)
     return memories.memory_remember(
         workspace_id=workspace_id,
         text=text,
@@ -319,7 +363,11 @@ def memory_remember(
         importance=importance,
         provenance=provenance,
         key=key,
-        embedding=knowledge.embed_texts([text])[0],
+        occasion=occasion,
+        subject=subject,
+        topic=topic,
+        review=review,
+        embed=knowledge.embed_texts,
         embedding_model=knowledge.embedder().model_id,
     )
 

@@ -310,6 +310,10 @@ LOOM_SLOTS = int(_number("LOOM_SLOTS", 64, least=1))
 LOOM_API_KEY = _text("LOOM_API_KEY")
 LOOM_MCP_NO_AUTH = _flag("LOOM_MCP_NO_AUTH")
 LOOM_EGRESS_ALLOW = _words("LOOM_EGRESS_ALLOW")
+# What may be started as an MCP server: `/usr/bin/server --root /data; TOKEN= /usr/bin/other *`.
+LOOM_MCP_COMMANDS = [
+    command.strip() for command in _text("LOOM_MCP_COMMANDS").split(";") if command.strip()
+]
 LOOM_SECRETS = {
     name: value for name, value in os.environ.items() if name.startswith("LOOM_SECRET_")
 }

@@ -102,9 +102,13 @@ class EndpointView(ApiView):
 
 class McpConnectionSerializer(StrictSerializer):
     slug = TextField()
-    url = TextField()
+    url = TextField(required=False)
+    command = TextField(required=False)
+    arguments = serializers.ListField(child=TextField(allow_blank=True), required=False)
+    environment = JsonObjectField(required=False, write_only=True)
     name = TextField(required=False, allow_blank=True)
     secret = TextField(required=False, allow_blank=True, write_only=True)
+    trusted = serializers.BooleanField(required=False)
 
 
 class McpConnectionListView(ApiView):
@@ -125,7 +129,7 @@ class McpConnectionListView(ApiView):
         responses={201: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Add an MCP server that is reached over HTTP."""
+        """Add an MCP server: the url of one, or a command of LOOM_MCP_COMMANDS that starts one."""
         body = self.valid(McpConnectionSerializer)
         connection_id = wiring.mcp_connection_create(
             workspace_id=self.principal.workspace_id, **body
@@ -143,3 +147,16 @@ class McpConnectionView(ApiView):
             workspace_id=self.principal.workspace_id, connection_id=str(connection_id)
         )
         return Response(status=204)
+
+
+class McpConnectionTestView(ApiView):
+    scopes: ClassVar = {"POST": "admin"}
+
+    @extend_schema(operation_id="mcp_connections_test", request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, connection_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Ask the server what it offers and keep its tools; say what is new, changed or gone."""
+        return Response(
+            wiring.mcp_connection_test(
+                workspace_id=self.principal.workspace_id, connection_id=str(connection_id)
+            )
+        )

@@ -8,13 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from agents.assembly.mcp_links import McpServer, McpServers
+from agents.assembly.mcp_tools import McpGrant, McpTool
 from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
 from agents.core.interceptors import MarkInjections, RedactSecrets
 from agents.core.ports import ModelProvider, TextEmbedder, Tool
 from agents.core.runtime import Agent, AgentConfig
 from agents.core.types import ToolSpec
 from agents.memory.agent_memory import AgentMemory
+from agents.models import McpConnection
 from agents.models import Scene as SceneRow
+from agents.models import Tool as ToolRow
 from agents.skills.loader import Skill
 from agents.skills.skill_library import SkillLibrary
 from agents.store.gate import Decide
@@ -50,6 +54,7 @@ class Blueprint:
     tools_off: frozenset[str] = frozenset()
     fetch_hosts: tuple[str, ...] = ()
     skills: tuple[SkillText, ...] = ()
+    mcp: tuple[McpGrant, ...] = ()
 
 
 class Workshop:
@@ -60,6 +65,7 @@ class Workshop:
         listed: Private addresses that pages may be fetched from all the same.
         secrets: What no model may be told, besides what looks like a key.
         embedder: For skills that fit by meaning.
+        servers: MCP servers whose tools agents may have.
     """
 
     def __init__(
@@ -69,10 +75,11 @@ class Workshop:
         listed: Sequence[str],
         secrets: Sequence[str],
         embedder: Callable[[], TextEmbedder],
+        servers: McpServers,
     ) -> None:
         self._files_root, self._listed = files_root, tuple(listed)
         self._interceptors = (RedactSecrets(secrets), MarkInjections())
-        self._embedder = embedder
+        self._embedder, self._servers = embedder, servers
         knowledge, memory = ScopedKnowledge(), ScopedMemory()
         tools: list[FunctionTool] = [
             calculator_tool(),
@@ -97,6 +104,7 @@ class Workshop:
             blueprint.tools_off,
             blueprint.fetch_hosts,
             blueprint.skills,
+            blueprint.mcp,
             id(provider),
         )
         agent = self._agents.get(key)
@@ -117,7 +125,7 @@ class Workshop:
         return Agent(
             provider=provider,
             config=config_of(blueprint),
-            tools=cast(list[Tool], self._granted(blueprint)),
+            tools=self._granted(blueprint),
             memory=AgentMemory(
                 count=provider.count, store=ScopedMemory(), sessions=ScopedSessions()
             ),
@@ -125,9 +133,10 @@ class Workshop:
             skills=skills,
         )
 
-    def _granted(self, blueprint: Blueprint) -> list[FunctionTool]:
+    def _granted(self, blueprint: Blueprint) -> list[Tool]:
         own = self._own_tools(blueprint.workspace_id, blueprint.fetch_hosts)
-        known = {**self._shared, **own}
+        remote = {grant.spec.name: McpTool(grant, self._servers) for grant in blueprint.mcp}
+        known = cast("dict[str, Tool]", {**remote, **self._shared, **own})
         names: Sequence[str] = blueprint.spec["tools"]
         return [known[name] for name in names if name in known and name not in blueprint.tools_off]
 
@@ -155,6 +164,41 @@ def config_of(blueprint: Blueprint) -> AgentConfig:
         timeout_s=float(spec["timeout_s"]),
         temperature=spec["temperature"],
         **limits,
+    )
+
+
+def grants_of(tools: Sequence[tuple[ToolRow, McpConnection]]) -> tuple[McpGrant, ...]:
+    """Return the tools of MCP servers with what a call of one needs."""
+    return tuple(
+        McpGrant(
+            id=str(tool.pk),
+            changed_at=tool.updated_at,
+            server=server_of(connection),
+            remote_name=tool.remote_name,
+            spec=ToolSpec(
+                name=tool.name,
+                description=tool.description,
+                parameters=tool.parameters,
+                tags=frozenset(tool.tags),
+                effect=tool.effect,
+                idempotent=tool.idempotent,
+                timeout_s=tool.timeout_s,
+            ),
+        )
+        for tool, connection in tools
+    )
+
+
+def server_of(connection: McpConnection) -> McpServer:
+    """Return where a connection leads."""
+    started = connection.transport == McpConnection.Transport.STDIO
+    return McpServer(
+        id=str(connection.pk),
+        slug=connection.slug,
+        url="" if started else connection.url,
+        command=(connection.command, *connection.arguments) if started else (),
+        environment=tuple(sorted(connection.environment.items())) if started else (),
+        secret=connection.secret,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from agents.assembly import sources
 from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed, text_embedder
-from agents.assembly.building import SkillText, policy_of
+from agents.assembly.building import SkillText, grants_of, policy_of
 from agents.assembly.events import EventPump
+from agents.assembly.mcp_tools import McpGrant
 from agents.assembly.scope import RunScope, current
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
@@ -36,6 +37,7 @@ class Surroundings:
     scenes: list[Scene]
     allowed: ToolsAllowed
     skills: tuple[SkillText, ...]
+    mcp: tuple[McpGrant, ...]
 
 
 def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surroundings:
@@ -53,7 +55,13 @@ def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surrounding
         scenes=selectors.scene_rules(workspace_id=workspace_id, slugs=spec["scenes"]),
         allowed=selectors.tools_allowed(workspace_id=workspace_id),
         skills=skills_of(workspace_id, spec["skills"]),
+        mcp=mcp_of(workspace_id, spec["tools"]),
     )
+
+
+def mcp_of(workspace_id: str, names: list[str]) -> tuple[McpGrant, ...]:
+    """Return those of the named tools that MCP servers offer now."""
+    return grants_of(selectors.mcp_tools(workspace_id=workspace_id, names=names))
 
 
 def skills_of(workspace_id: str, names: list[str]) -> tuple[SkillText, ...]:

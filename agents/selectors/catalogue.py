@@ -282,6 +282,31 @@ def mcp_connection_list(
     return page_by_name(rows, "slug", _connection, cursor=cursor, limit=limit)
 
 
+def mcp_connection_row(*, workspace_id: str, connection_id: str) -> McpConnection:
+    """Return a connection with what a call to its server needs.
+
+    Raises:
+        NotFound: No such connection in this workspace.
+    """
+    rows = McpConnection.objects.filter(workspace_id=workspace_id)
+    row = rows.filter(pk=connection_id).first() if is_uuid(connection_id) else None
+    if row is None:
+        raise NotFound(kind="MCP connection", name=connection_id)
+    return row
+
+
+def mcp_tools(*, workspace_id: str, names: list[str]) -> list[tuple[Tool, McpConnection]]:
+    """Return the named tools that a server lists now and that are not switched off, by name."""
+    rows = Tool.objects.filter(
+        workspace_id=workspace_id,
+        name__in=names,
+        enabled=True,
+        available=True,
+        connection__enabled=True,
+    ).select_related("connection")
+    return [(row, row.connection) for row in rows.order_by("name") if row.connection is not None]
+
+
 def budget_list(*, workspace_id: str) -> list[dict[str, Any]]:
     """Return the limits that people set, each with what its latest period has spent."""
     rows = Budget.objects.filter(workspace_id=workspace_id).exclude(scope=Budget.Scope.TASK)
@@ -360,6 +385,8 @@ def _tool(row: Tool) -> dict[str, Any]:
         "options": row.options,
         "source": row.source,
         "connection": None if row.connection is None else row.connection.slug,
+        "available": row.available,
+        "note": row.note,
         "enabled": row.enabled,
     }
 
@@ -397,7 +424,10 @@ def _connection(row: McpConnection) -> dict[str, Any]:
         "transport": row.transport,
         "url": row.url,
         "command": row.command,
+        "arguments": row.arguments,
         "has_secret": bool(row.secret),
+        "trusted": row.trusted,
         "enabled": row.enabled,
         "last_error": row.last_error,
+        "checked_at": row.checked_at,
     }

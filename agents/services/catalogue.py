@@ -1,6 +1,6 @@
 """Writes of tools, scenes, budgets and MCP connections."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
@@ -10,9 +10,13 @@ from agents.core.errors import NotFound, SlugTaken
 from agents.core.types import ToolSpec
 from agents.models import Agent, Budget, McpConnection, Scene, Tool
 from agents.services import rules
+from agents.services.mcp_commands import command_fault
 from agents.tools.policy import TAGS
 from loomsite.access.core.egress import url_fault
 from loomsite.access.core.errors import FieldError, InputInvalid
+
+_MOST_VARIABLES = 20
+_LONGEST_COMMAND = 4_000
 
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
@@ -207,34 +211,96 @@ def budget_delete(*, workspace_id: str, budget_id: str) -> None:
         raise NotFound(kind="budget", name=budget_id)
 
 
+class McpConnectionFields(TypedDict, total=False):
+    """What a connection to an MCP server is made of; `environment` holds secrets or references."""
+
+    name: str
+    url: str
+    command: str
+    arguments: list[str]
+    environment: dict[str, str]
+    secret: str
+    trusted: bool
+
+
+def _texts(value: object) -> str | None:
+    entries = list(value.items()) if isinstance(value, dict) else None
+    if entries is None or not all(isinstance(text, str) for pair in entries for text in pair):
+        return "Must be an object of names and texts."
+    return None if len(entries) <= _MOST_VARIABLES else f"At most {_MOST_VARIABLES} entries."
+
+
+def _arguments(value: object) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return "Must be a list of texts."
+    return None if sum(map(len, value)) <= _LONGEST_COMMAND else "Is too long."
+
+
+_MCP_CHECKS: dict[str, rules.Check] = {
+    "slug": rules.slug,
+    "url": rules.text(500),
+    "command": rules.text(500),
+    "arguments": _arguments,
+    "environment": _texts,
+    "name": rules.text(200),
+    "secret": rules.text(8_000),
+    "trusted": rules.flag,
+}
+
+
+def _refused(field: str, message: str) -> InputInvalid:
+    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
+
+
 def mcp_connection_create(
     *,
     workspace_id: str,
     slug: str,
-    url: str,
-    name: str = "",
-    secret: str = "",
     seal: Callable[[str], str],
+    commands: Sequence[str],
+    **fields: Unpack[McpConnectionFields],
 ) -> str:
-    """Register an MCP server that is reached over HTTP and return its id.
+    """Register an MCP server and return its id: one at a URL, or one that is started here.
+
+    Args:
+        workspace_id: Whose connection.
+        slug: Its name, and the first part of its tools' names.
+        seal: Makes of a secret what may be stored.
+        commands: The command lines that may be started.
+        **fields: `url`, else `command`; what it is given as secrets, and whether it is trusted.
 
     Raises:
         InputInvalid: A field cannot be used.
         SlugTaken: The workspace has one of that slug.
     """
-    rules.validate(
-        {"slug": slug, "url": url, "name": name},
-        {
-            "slug": rules.slug,
-            "url": lambda value: url_fault(value) if isinstance(value, str) else "Must be text.",
-            "name": rules.text(200),
-        },
-    )
-    stored = seal(secret) if secret else ""
+    rules.validate({"slug": slug, **fields}, _MCP_CHECKS)
+    url, command = fields.get("url", ""), fields.get("command", "")
+    arguments, environment = fields.get("arguments", []), fields.get("environment", {})
+    if bool(url) == bool(command):
+        raise _refused("url", "Give either the url of a server or the command that starts one.")
+    if url and (arguments or environment):
+        raise _refused("url", "Arguments and environment are for a command.")
+    fault = url_fault(url) if url else None
+    if fault:
+        raise _refused("url", fault)
+    if command:
+        fault = command_fault([command, *arguments], list(environment), allowed=commands)
+        if fault:
+            raise _refused("command", fault)
+    secret = fields.get("secret", "")
     try:
         with transaction.atomic():
             row = McpConnection.objects.create(
-                workspace_id=workspace_id, slug=slug, url=url, name=name, secret=stored
+                workspace_id=workspace_id,
+                slug=slug,
+                name=fields.get("name", ""),
+                transport=McpConnection.Transport.HTTP if url else McpConnection.Transport.STDIO,
+                url=url,
+                command=command,
+                arguments=list(arguments),
+                environment={name: seal(value) for name, value in environment.items()},
+                secret=seal(secret) if secret else "",
+                trusted=fields.get("trusted", False),
             )
     except IntegrityError as error:
         if not rules.violates(error, "agents_mcp_slug_once_per_workspace"):

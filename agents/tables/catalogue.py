@@ -186,6 +186,10 @@ class McpConnection(models.Model):
     arguments = words()
     environment = models.JSONField(default=dict, blank=True)
     secret = models.TextField(blank=True, editable=False)
+    trusted = models.BooleanField(
+        default=False,
+        help_text="Believe what it says of its tools: which only read, which may be repeated.",
+    )
     enabled = models.BooleanField(default=True)
     last_error = models.TextField(blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -236,6 +240,11 @@ class Tool(models.Model):
     connection = models.ForeignKey(
         McpConnection, on_delete=models.CASCADE, null=True, blank=True, related_name="tools"
     )
+    remote_name = models.CharField(max_length=200, blank=True, editable=False)
+    available = models.BooleanField(
+        default=True, editable=False, help_text="Whether its MCP server lists it."
+    )
+    note = models.TextField(blank=True, editable=False)
     enabled = models.BooleanField(default=True)
     updated_at = models.DateTimeField(auto_now=True)
 

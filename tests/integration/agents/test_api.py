@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.models import Agent, Endpoint, MemoryEntry
+from agents.models import Agent, Endpoint, MemoryEntry, Skill
 from tests.factories.access import client_with, make_key, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -199,3 +199,47 @@ def test_every_list_has_the_shape_of_a_list(tenant, path):
 def test_a_page_that_cannot_be_is_a_problem(tenant, query):
     for path in ("agents", "artifacts", "memories"):
         assert tenant.client().get(f"{API}/{path}?{query}").status_code == 400
+
+
+def test_an_mcp_server_that_cannot_be_reached_is_kept_and_its_test_says_why(tenant, settings):
+    settings.LOOM_EGRESS_ALLOW = ["127.0.0.1"]
+    client, path = tenant.client(), f"{API}/mcp-connections"
+    body = {"slug": "nobody", "url": "http://127.0.0.1:1/mcp", "secret": "s3cret"}
+
+    made = client.post(path, body, format="json")
+    tested = client.post(f"{path}/{made.json()['id']}/test")
+    foreign = make_tenant().client().post(f"{path}/{made.json()['id']}/test")
+    listed = client.get(path)
+
+    (row,) = listed.json()["results"]
+    assert (made.status_code, tested.status_code, foreign.status_code) == (201, 200, 404)
+    assert tested.json() == {"ok": False, "error": row["last_error"]}
+    assert row["last_error"].startswith("The MCP server 'nobody' cannot be reached:")
+    assert "s3cret" not in listed.content.decode()
+
+
+def test_a_command_that_nobody_listed_is_no_mcp_server(tenant):
+    body = {"slug": "shell", "command": "/bin/sh", "arguments": ["-c", "true"]}
+
+    response = tenant.client().post(f"{API}/mcp-connections", body, format="json")
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["command"]
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "no front matter",
+        "---\nname: [\n---\nDo it.",
+        "---\nname: a\ndescription: b\n---\n",
+        "---\nname: ../../a\ndescription: b\n---\nDo it.",
+        "---\nname: a\ndescription: b\npatterns: ['(']\n---\nDo it.",
+    ],
+)
+def test_a_skill_that_is_broken_is_a_problem_and_writes_nothing(tenant, markdown):
+    response = tenant.client().post(f"{API}/skills", {"markdown": markdown}, format="json")
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["markdown"]
+    assert not Skill.objects.exists()

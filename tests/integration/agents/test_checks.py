@@ -22,6 +22,8 @@ def test_good_settings_have_no_faults(settings):
         ({"OPENAI_BASE_URL": "https://user:pw@example.org"}, "agents.E001"),
         ({"OPENAI_API_KEY": "ключ"}, "agents.E002"),
         ({"LOOM_EGRESS_ALLOW": ["10.0.0.0/99"]}, "agents.E003"),
+        ({"LOOM_MCP_COMMANDS": ["server 'unfinished"]}, "agents.E004"),
+        ({"LOOM_MCP_COMMANDS": ["TOKEN= *"]}, "agents.E004"),
         (
             {"LOOM_JUDGE_MODEL": "judge", "OPENAI_BASE_URL": "", "OPENAI_API_KEY": ""},
             "agents.W001",
