@@ -19,6 +19,8 @@ from cluster.services.tasks import task_submit
 NAME_MAX = 200
 INTERVAL_LEAST_S, INTERVAL_MOST_S = 1, 366 * 24 * 3600
 AT_ONCE = 100
+YEARS = (2000, 2999)
+_TIMES = ("kind", "cron", "every_s", "at", "timezone")
 _FIELDS = frozenset({"name", "kind", "cron", "every_s", "at", "timezone", "enabled", "submission"})
 
 
@@ -60,6 +62,8 @@ def schedule_update(*, workspace_id: str, schedule_id: str, **raw: Any) -> None:
             "submission": row.submission,
         }
         fields = _read({**before, **raw}, now)
+        if all(fields[name] == getattr(row, name) for name in _TIMES):
+            del fields["next_at"]  # nothing about the time was changed, so it stays
         for name, value in fields.items():
             setattr(row, name, value)
         row.save(update_fields=list(fields))
@@ -253,6 +257,8 @@ def _at(value: object, kind: str, zone: str) -> datetime | None:
             raise RequestInvalid(f"{problem}, not {value!r}.", field="at") from None
     if not isinstance(value, datetime):
         raise RequestInvalid(f"{problem}.", field="at")
+    if not YEARS[0] <= value.year <= YEARS[1]:
+        raise RequestInvalid(f"{problem}, in a year from {YEARS[0]} to {YEARS[1]}.", field="at")
     return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone))
 
 
@@ -273,9 +279,21 @@ def _next_at(
         assert every_s is not None  # the kind has one
         following = last + timedelta(seconds=every_s)
         return following if following > now else now + timedelta(seconds=every_s)
-    here = now.astimezone(ZoneInfo(zone))
-    start, step, _ = _crontab(cron, here).remaining_delta(here)
-    return (start + step).astimezone(UTC)
+    return _next_cron(cron, ZoneInfo(zone), now)
+
+
+def _next_cron(cron: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return when a cron is due next by the clock of a zone.
+
+    Where that clock is put back, the time after 02:59 may be one that is over: look an hour on.
+    """
+    here = now.astimezone(zone)
+    while True:
+        start, step, _ = _crontab(cron, here).remaining_delta(here, tz=zone)
+        following = (start + step).astimezone(UTC)
+        if following > now:
+            return following
+        here = (here.astimezone(UTC) + timedelta(hours=1)).astimezone(zone)
 
 
 def _crontab(cron: str, now: datetime | None = None) -> crontab:
