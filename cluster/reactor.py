@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connections
 
 from cluster.core import amoeba
 from cluster.core.errors import ClaimLost
@@ -31,6 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LOOK_EACH_S = 1.0
+SWEEP_EACH_S = 5.0
 TAKE_AT_ONCE = 16
 CANCEL_GRACE_S = 3.0
 STOP_GRACE_S = 5.0
@@ -78,6 +79,7 @@ class Reactor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
         self._stopping = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._main, name="reactor", daemon=True)
 
     def start(self) -> None:
@@ -107,15 +109,22 @@ class Reactor:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        async with asyncio.TaskGroup() as group:  # none of them outlives a failure of another
-            keeper = group.create_task(self._keep_leases())
-            watcher = group.create_task(self._watch_cancels())
-            try:
-                await self._look_for_work(self._woken)
-            finally:
-                watcher.cancel()
-                await self._let_go()
-                keeper.cancel()
+        heart = threading.Thread(target=self._keep_leases, name="heartbeat", daemon=True)
+        heart.start()
+        try:
+            async with asyncio.TaskGroup() as group:  # none outlives a failure of another
+                watcher = group.create_task(self._watch_cancels())
+                sweeper = group.create_task(self._sweep())
+                try:
+                    await self._look_for_work(self._woken)
+                finally:
+                    watcher.cancel()
+                    sweeper.cancel()
+                    await self._let_go()
+        finally:
+            self._over.set()
+            await asyncio.to_thread(heart.join, STOP_GRACE_S)
+        await _carefully(leases.worker_stopped, name=self.name)
         if self._at_end is not None:
             await self._at_end()
 
@@ -217,26 +226,37 @@ class Reactor:
         except Exception:
             logger.exception("task %s: not even its failure could be recorded", claim.task_id)
 
-    async def _keep_leases(self) -> None:
-        """Renew all leases in one statement; whoever lost one stops at once."""
+    def _keep_leases(self) -> None:
+        """Renew all leases in one statement; whoever lost one stops at once.
+
+        On a thread and a connection of its own, so that no queue of work ever delays it.
+        """
         while True:
             runs = list(self._runs.values())
-            renewal = await _carefully(
+            renewal = _tried(
                 leases.leases_renew,
                 claims=[run.claim for run in runs],
                 worker=self.name,
                 lease_s=self._lease_s,
             )
+            _tried(leases.worker_seen, name=self.name, slots=self._slots, running=len(runs))
+            connections.close_all()
             gone = renewal.lost if renewal else frozenset()
-            for run in runs:
-                lost = run.claim.task_id in gone
-                if lost and self._runs.get(run.claim.task_id) is run and run.task:
-                    run.task.cancel()
-            await _carefully(
-                leases.worker_seen, name=self.name, slots=self._slots, running=len(runs)
-            )
+            lost = [run for run in runs if run.claim.task_id in gone]
+            if lost and self._loop is not None and not self._over.is_set():
+                self._loop.call_soon_threadsafe(self._drop, lost)
+            if self._over.wait(self._lease_s / 3):
+                return
+
+    def _drop(self, lost: list[_Run]) -> None:
+        for run in lost:
+            if self._runs.get(run.claim.task_id) is run and run.task:
+                run.task.cancel()
+
+    async def _sweep(self) -> None:
+        while True:
             await _carefully(orphans_cancel)
-            await asyncio.sleep(self._lease_s / 3)
+            await asyncio.sleep(SWEEP_EACH_S)
 
     async def _watch_cancels(self) -> None:
         while True:
@@ -265,7 +285,6 @@ class Reactor:
         await _carefully(
             leases.claims_release, claims=[run.claim for run in runs], worker=self.name
         )
-        await _carefully(leases.worker_stopped, name=self.name)
 
 
 async def patiently(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -308,8 +327,12 @@ def _recorded(view: TaskView) -> tuple[int | bool, ...]:
 
 async def _carefully(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Call a service from a loop that must not end; None when that failed, for the next round."""
+    return await db(_tried, fn, *args, **kwargs)
+
+
+def _tried(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     try:
-        return await db(fn, *args, **kwargs)
+        return fn(*args, **kwargs)
     except (OperationalError, InterfaceError) as error:
         logger.warning("%r: the database does not answer: %s", fn, _first(error))
     except Exception:

@@ -1,6 +1,7 @@
 """A control plane of the check's own: a database, a web process, workers that may be killed."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ class Plane:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=process.leash(signal.SIGKILL),  # noqa: PLW1509 -- one prctl
             )
         one = Started(name=name, popen=popen, log=log)
         self.started.append(one)

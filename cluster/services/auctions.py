@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from django.db.models import F, QuerySet
 
+from cluster import live
 from cluster.core import auction, posterior
 from cluster.core.lifecycle import Circuit, NodeLife, probe_due
 from cluster.core.lifecycle import Record as Life
 from cluster.core.posterior import Gaussian, Standing
 from cluster.core.steps import HoldAuction
-from cluster.core.types import Matched
+from cluster.core.types import Matched, Phase, Status
 from cluster.models import (
     AgentNode,
     Assignment,
@@ -31,7 +32,8 @@ from cluster.services.population import (
     nodes_ensure,
 )
 
-BUSY_PAUSE_S = 0.5
+# Whoever gives a slot back wakes the next in line; this is for when that was lost.
+BUSY_PAUSE_S = 3.0
 CIRCUIT_PAUSE_S = 1.0
 
 
@@ -78,8 +80,8 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
     return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)
 
 
-def slot_release(*, task: Task, now: datetime, seconds: float = 0.0) -> None:
-    """Give back the slot that a locked task's cycle holds, if it does."""
+def slot_release(*, task: Task, now: datetime) -> None:
+    """Give back the slot that a locked task's cycle holds, if it does, to the next in line."""
     released = Assignment.objects.filter(
         task=task, cycle=task.cycle, state=Assignment.State.ACTIVE
     ).first()
@@ -88,9 +90,28 @@ def slot_release(*, task: Task, now: datetime, seconds: float = 0.0) -> None:
     released.state = Assignment.State.RELEASED
     released.released_at = now
     released.save(update_fields=["state", "released_at"])
-    AgentNode.objects.filter(id=released.node_id, busy__gt=0).update(
-        busy=F("busy") - 1, seconds=F("seconds") + seconds
+    AgentNode.objects.filter(id=released.node_id, busy__gt=0).update(busy=F("busy") - 1)
+    if AgentNode.objects.filter(id=released.node_id, busy=F("slots") - 1).exists():
+        _wake_next(str(task.workspace_id), now)
+
+
+def _wake_next(workspace_id: str, now: datetime) -> None:
+    """Let the most urgent task that waits for a slot try again; nobody's lock is waited for."""
+    waiting = (
+        Task.objects.select_for_update(skip_locked=True)
+        .filter(
+            workspace_id=workspace_id,
+            phase=Phase.MATCH,
+            status=Status.RUNNING,
+            lease_until=None,
+            due_at__gt=now,
+        )
+        .order_by("-priority", "created_at", "id")
     )
+    for task in waiting[:1]:
+        task.due_at = now
+        task.save(update_fields=["due_at"])
+        live.task_wake(str(task.id))
 
 
 def standing_of(

@@ -48,6 +48,26 @@ RETURNING t.id, t.workspace_id, t.attempt, p.lapsed, p.previous, clock_timestamp
 """
 
 
+# A row that is being written is skipped, and renewed the next time: one that is stuck must not keep
+# the others waiting until they lapse. It is still ours, as the snapshot says.
+_RENEW = """
+WITH held AS (
+    SELECT t.id, t.cancel_requested_at IS NOT NULL AS cancelled
+    FROM cluster_task t
+    JOIN unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS mine(id, attempt)
+      ON t.id = mine.id AND t.attempt = mine.attempt
+    WHERE t.claimed_by = %(worker)s AND t.lease_until IS NOT NULL
+), free AS (
+    SELECT t.id FROM cluster_task t JOIN held ON held.id = t.id FOR UPDATE OF t SKIP LOCKED
+), renewed AS (
+    UPDATE cluster_task t
+    SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+    FROM free WHERE t.id = free.id AND t.claimed_by = %(worker)s AND t.lease_until IS NOT NULL
+)
+SELECT id, cancelled FROM held
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
     """What became of a worker's claims: `lost` are another's now, `cancelled` are to be stopped."""
@@ -91,13 +111,33 @@ def _note(claims: Sequence[Claim], lapsed: dict[str, str], at: datetime) -> None
         if lapsed[claim.task_id] == claim.worker:
             continue  # late with its heartbeat, as when the database was away: not dead
         marker = f"{task.cycle}/{task.phase}/{steps.get(claim.task_id, 0)}"
-        task.crash_count = task.crash_count + 1 if task.crash_marker == marker else 1
+        task.crash_count = 1 + _deaths(task, marker) if task.crash_marker == marker else 1
         task.crash_marker = marker
         event_append(
             task, "task.taken_over", at,
             worker=claim.worker, previous=lapsed[claim.task_id], step=marker,
         )  # fmt: skip
         task_save(task, "crash_count", "crash_marker")
+
+
+def _deaths(task: Task, marker: str) -> int:
+    """Return how many workers have died at one and the same step of a task before.
+
+    One that was seen again afterwards was only late, as on a machine that is too busy.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(DISTINCT e.data->>'previous') FROM cluster_event e
+            LEFT JOIN cluster_worker w ON w.name = e.data->>'previous'
+            WHERE e.task_id = %s AND e.type = 'task.taken_over' AND e.data->>'step' = %s
+              AND (w.seen_at IS NULL OR w.seen_at < e.at)
+            """,
+            [task.pk, marker],
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _steps_recorded(task_ids: Sequence[str]) -> dict[str, int]:
@@ -121,27 +161,19 @@ def _steps_recorded(task_ids: Sequence[str]) -> dict[str, int]:
 
 def leases_renew(*, claims: Sequence[Claim], worker: str, lease_s: float) -> Renewal:
     """Extend a worker's leases in one statement; say which claims are lost or to be stopped."""
-    held = {claim.task_id: claim.attempt for claim in claims}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE cluster_task t
-            SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
-            FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS held(id, attempt)
-            WHERE t.id = held.id AND t.attempt = held.attempt AND t.claimed_by = %(worker)s
-              AND t.lease_until IS NOT NULL
-            RETURNING t.id, t.cancel_requested_at IS NOT NULL
-            """,
+            _RENEW,
             {
                 "lease_s": lease_s,
-                "ids": list(held),
-                "attempts": list(held.values()),
+                "ids": [claim.task_id for claim in claims],
+                "attempts": [claim.attempt for claim in claims],
                 "worker": worker,
             },
         )
         alive = {str(task_id): cancelled for task_id, cancelled in cursor.fetchall()}
     return Renewal(
-        lost=frozenset(held.keys() - alive.keys()),
+        lost=frozenset(claim.task_id for claim in claims) - alive.keys(),
         cancelled=frozenset(task_id for task_id, cancelled in alive.items() if cancelled),
     )
 

@@ -149,6 +149,22 @@ def test_three_deaths_at_one_step_set_a_task_aside_and_give_its_slot_back(
     assert_all_let_go()
 
 
+def test_a_worker_that_is_seen_again_was_late_and_not_dead(workspace_id: str) -> None:
+    """On a machine that is too busy leases lapse while everybody lives."""
+    task_id = submit(workspace_id)
+    for n in range(6):
+        worker = f"worker-{n % 2}"
+        worker_seen(name=worker, slots=8, running=1)
+        (claim,) = take(worker)
+        go(claim, FakeWorld(), until=before(RunAgent))
+        lapse(task_id)
+        worker_seen(name=worker, slots=8, running=1)
+
+    work(FakeWorld(), worker="worker-9")
+
+    assert Task.objects.get().status == "succeeded"
+
+
 def test_deaths_at_different_steps_do_not_add_up(workspace_id: str) -> None:
     task_id = submit(workspace_id)
     world = FakeWorld(replies=JUDGED)

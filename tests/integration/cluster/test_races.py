@@ -3,6 +3,7 @@
 import random
 import threading
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from cluster.models import (
 )
 from cluster.runner import Happenings
 from cluster.services.auctions import population_ready, standing_of
-from cluster.services.claims import claims_take
+from cluster.services.claims import Renewal, claims_take, leases_renew
 from cluster.services.journal import ClockTimestamp, fence
 from cluster.services.population import node_create
 from cluster.services.schedules import schedule_create, schedules_fire
@@ -133,6 +134,41 @@ def test_slots_are_never_given_twice(workspace_id: str) -> None:
 
     assert AgentNode.objects.get().busy == 3
     assert_sound()
+
+
+def test_whoever_gives_a_slot_back_wakes_the_most_urgent_that_waits_for_one(
+    workspace_id: str,
+) -> None:
+    make_agent(workspace_id, slug="ada")
+    population_ready(workspace_id=workspace_id)
+    AgentNode.objects.update(slots=1)
+    submit(workspace_id, "first")
+    (first,) = take()
+    go(first, FakeWorld(), until=before(RunAgent))
+    later, urgent = submit(workspace_id, "later"), submit(workspace_id, "urgent", priority=5)
+    for claim in take():
+        go(claim, FakeWorld())
+    assert take() == []
+
+    go(first, FakeWorld())
+
+    assert [claim.task_id for claim in take()] == [urgent]
+    assert Task.objects.get(id=later).status == "running"
+
+
+def test_a_task_that_is_stuck_in_a_transaction_does_not_cost_the_others_their_leases(
+    workspace_id: str,
+) -> None:
+    ids = [submit(workspace_id, f"Task {n}.") for n in range(3)]
+    claims = take("worker-1", lease_s=2)
+
+    with transaction.atomic():
+        Task.objects.select_for_update().get(id=ids[0])
+        (renewal,) = together(lambda: leases_renew(claims=claims, worker="worker-1", lease_s=60))
+
+    assert renewal == Renewal(lost=frozenset(), cancelled=frozenset())
+    lapsing = Task.objects.filter(lease_until__lt=ClockTimestamp() + timedelta(seconds=30))
+    assert [str(task.id) for task in lapsing] == [ids[0]]
 
 
 # ---------------------------------------------------------------- what was said, once

@@ -97,7 +97,8 @@ def delegates(view: TaskView, step: RunAgent) -> RunOutcome:
     told = ToolEffect.objects.filter(run_id=id_, key="call-1").first()
     if told is not None:
         return answered(f"They said: {told.result}")
-    detail = {"goal": view.task.goal.partition(": ")[2], "agent": view.task.metadata.get("to", "")}
+    goal, to = view.task.goal.partition(": ")[2], view.task.metadata.get("to", "")
+    detail = {"children": [{"key": "call-1", "goal": goal, "agent": to}]}
     return RunOutcome(suspended=Suspended(kind="children", key="call-1", run_id=id_, detail=detail))
 
 
