@@ -1,5 +1,6 @@
 """Reads: collections and documents of one workspace."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +45,13 @@ def collection_get(*, workspace_id: UUID | str, slug: str) -> CollectionRef:
 def collection_list_searchable(
     *, workspace_id: UUID | str, slugs: Sequence[str] | None
 ) -> list[CollectionRef]:
-    """Return the named collections of this workspace, or all that hold documents.
+    """Return the named collections of this workspace, or all that hold documents; never memories.
 
     Raises:
         CollectionMissing: One of the names is not here.
     """
     rows = Collection.objects.filter(workspace_id=workspace_id)
+    rows = rows.exclude(kind=Collection.Kind.MEMORY)
     rows = (
         rows.filter(kind=Collection.Kind.DOCUMENTS)
         if slugs is None
@@ -62,9 +64,25 @@ def collection_list_searchable(
     return found
 
 
+def scope_list(*, workspace_id: UUID | str, scopes: Sequence[str]) -> list[int]:
+    """Return the numbers of the hidden collections that hold what these scopes remember."""
+    rows = Collection.objects.filter(
+        workspace_id=workspace_id,
+        kind=Collection.Kind.MEMORY,
+        slug__in=[scope_slug(scope) for scope in scopes],
+    )
+    return list(rows.order_by("id").values_list("id", flat=True))
+
+
+def scope_slug(scope: str) -> str:
+    """Return the name of a scope's collection; no door can name one that holds a colon."""
+    return f"memory:{hashlib.sha256(scope.encode()).hexdigest()[:48]}"
+
+
 def document_texts(*, workspace_id: UUID | str, document_ids: Iterable[str]) -> dict[str, str]:
     """Return the stored texts of those of these documents that are in this workspace."""
     rows = Document.objects.filter(workspace_id=workspace_id, id__in=_uuids(document_ids))
+    rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
     return {str(id_): text for id_, text in rows.values_list("id", "text")}
 
 

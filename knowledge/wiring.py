@@ -12,11 +12,12 @@ from knowledge.core import filtering, retrieval
 from knowledge.core.citations import Citation, CitationProblem, check_citations
 from knowledge.core.errors import KnowledgeError
 from knowledge.core.ports import Embedder
-from knowledge.core.types import DocumentInput, Fusion, GroupBy, Hit, SearchQuery
+from knowledge.core.types import DocumentInput, Filters, Fusion, GroupBy, Hit, SearchQuery
+from knowledge.embedders.given import GivenVector
 from knowledge.embedders.minilm import MiniLmEmbedder
 from knowledge.embedders.openai_compat import OpenAiEmbedder
 from knowledge.loaders.registry import load
-from knowledge.services import collections, documents, embeddings
+from knowledge.services import collections, documents, embeddings, memory
 from knowledge.services.ingest import IngestResult, documents_ingest
 from knowledge.store.searching import DatabaseIndex
 
@@ -27,6 +28,10 @@ documents_requeue = documents.documents_requeue
 collection_ensure = collections.collection_ensure
 collection_update = collections.collection_update
 collection_delete = collections.collection_delete
+Memory = memory.Memory
+memory_index = memory.memory_index
+memories_show = memory.memories_show
+memories_drop = memory.memories_drop
 
 
 _once = Lock()  # lru_cache alone lets two threads make one each
@@ -115,6 +120,36 @@ def search(
         ),
         embedder=engine,
     )
+
+
+def memory_find(
+    *,
+    workspace_id: UUID | str,
+    scopes: Sequence[str],
+    query: str,
+    vector: Sequence[float] | None = None,
+    model_id: str = "",
+) -> dict[str, float]:
+    """Return the scores of the memories of these scopes that fit best, by their ids.
+
+    `vector` is the query's by the model `model_id`; without one words alone are searched.
+    """
+    numbers = selectors.scope_list(workspace_id=workspace_id, scopes=scopes)
+    text = query[: retrieval.MAX_QUERY_CHARS]
+    if not numbers or not text.strip():
+        return {}
+    given = None if vector is None else GivenVector(vector, model_id=model_id)
+    hits = retrieval.search(
+        SearchQuery(text=text, limit=retrieval.MAX_LIMIT),
+        index=DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=numbers,
+            model_id=embeddings.embedding_model_ensure(embedder=given) if given else None,
+            filters=Filters(tags=(memory.SHOWN,)),
+        ),
+        embedder=given,
+    )
+    return {hit.external_id: hit.score for hit in hits}
 
 
 def ingest(

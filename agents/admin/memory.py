@@ -59,7 +59,6 @@ class MemoryEntryAdmin(AgentsAdmin):
     search_fields = ("text",)
     search_window = 5_000
     id_fields = ("id",)
-    defer = ("embedding",)
     add_fieldsets = (
         (None, {"fields": ("workspace", "text", ("scope", "scope_id"), "importance")}),
     )

@@ -161,7 +161,7 @@ def memory_list(
     *, workspace_id: str, scope: str | None = None, cursor: str | None = None, limit: int = 20
 ) -> Page[dict[str, Any]]:
     """Return a page of what is remembered, newest first."""
-    rows = MemoryEntry.objects.filter(workspace_id=workspace_id).defer("embedding")
+    rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
     if scope is not None:
         rows = rows.filter(scope=scope)
     return page_by_time(rows, "created_at", _memory, cursor=cursor, limit=limit)
@@ -265,6 +265,9 @@ def _memory(row: MemoryEntry) -> dict[str, Any]:
         "scope_id": row.scope_id,
         "kind": row.kind,
         "text": row.text,
+        "occasion": row.occasion,
+        "subject": row.subject,
+        "topic": row.topic,
         "importance": row.importance,
         "provenance": row.provenance,
         "review": row.review,

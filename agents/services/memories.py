@@ -1,8 +1,9 @@
 """Writes of memory by people and programs; agents write through their store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,10 +12,14 @@ from agents.core.errors import NotFound
 from agents.models import Agent, MemoryEntry
 from agents.services import rules
 from agents.store import memories
+from knowledge import wiring as knowledge
 from loomsite.access.core.errors import FieldError, InputInvalid
 
 _LONGEST_TEXT = 20_000
+_LONGEST_NAME = 200
 _KINDS = tuple(MemoryEntry.Scope.values)
+
+Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
 def memory_remember(
@@ -26,10 +31,14 @@ def memory_remember(
     importance: float = 0.5,
     provenance: Mapping[str, Any] | None = None,
     key: str = "",
-    embedding: Sequence[float] | None = None,
+    occasion: str = "",
+    subject: str = "",
+    topic: str = "",
+    review: bool = False,
+    embed: Embed | None = None,
     embedding_model: str = "",
 ) -> str:
-    """Keep a text and return its id; the same text in the same scope is kept once.
+    """Keep a text and return its id; the same text in the same scope and occasion is kept once.
 
     Args:
         workspace_id: Whose memory.
@@ -39,25 +48,40 @@ def memory_remember(
         importance: From 0 to 1.
         provenance: Who says so, from what.
         key: The same key again returns the same entry.
-        embedding: The text's vector; without one it is found by its words alone.
-        embedding_model: The model that made the vector.
+        occasion: When and where it was said, in words; entries of one occasion are neighbours.
+        subject: Whom it is about.
+        topic: The one thing it settles: what held of it until now is closed, and kept.
+        review: Somebody must accept it before it closes anything; it is recalled meanwhile.
+        embed: Makes vectors; without it the entry is found by its words alone.
+        embedding_model: The model behind `embed`.
 
     Raises:
         InputInvalid: A value cannot be used.
         NotFound: The scope's agent is not one of the workspace's.
     """
     memory_check(text=text, scope=scope, scope_id=scope_id, importance=importance)
+    named = {"occasion": occasion, "subject": subject, "topic": topic}
+    rules.validate(named, {name: rules.text(_LONGEST_NAME) for name in named})
     if scope == MemoryEntry.Scope.AGENT:
         agents = Agent.objects.filter(workspace_id=workspace_id)
         if not (rules.is_uuid(scope_id) and agents.filter(pk=scope_id).exists()):
             raise NotFound(kind="agent", name=scope_id)
+    owner = memories.Scope(kind=scope, id=scope_id)
+    vector = None
+    if embed is not None:
+        before = memories.previous(workspace_id=workspace_id, scope=owner, occasion=occasion)
+        vector = memories.mean(embed(memories.embedding_texts(text, before)))
     draft = memories.Draft(
         text=text,
-        scope=memories.Scope(kind=scope, id=scope_id),
+        scope=owner,
         importance=importance,
         provenance=provenance or {},
         key=key,
-        embedding=embedding,
+        occasion=occasion,
+        subject=subject,
+        topic=topic,
+        review=MemoryEntry.Review.PENDING if review else MemoryEntry.Review.ACCEPTED,
+        vector=vector,
         embedding_model=embedding_model,
     )
     with transaction.atomic():
@@ -67,12 +91,30 @@ def memory_remember(
 def memory_review(*, workspace_id: str, memory_id: str, accepted: bool) -> None:
     """Accept an entry, or reject it so that it is recalled no more.
 
+    Accepting one of a topic closes what held of that topic until now.
+
     Raises:
         NotFound: No such entry in this workspace.
     """
-    review = MemoryEntry.Review.ACCEPTED if accepted else MemoryEntry.Review.REJECTED
-    if not _own(workspace_id, memory_id).update(review=review):
-        raise NotFound(kind="memory", name=memory_id)
+    with transaction.atomic():
+        row = _locked(workspace_id, memory_id)
+        row.review = MemoryEntry.Review.ACCEPTED if accepted else MemoryEntry.Review.REJECTED
+        row.save(update_fields=["review"])
+        if accepted and row.topic and row.valid_until is None:
+            rivals = MemoryEntry.objects.filter(
+                workspace_id=workspace_id,
+                scope=row.scope,
+                scope_id=row.scope_id,
+                topic=row.topic,
+                valid_until__isnull=True,
+                created_at__lt=row.created_at,
+            )
+            memories.close(workspace_id=workspace_id, rows=rivals, at=timezone.now())
+        knowledge.memories_show(
+            workspace_id=workspace_id,
+            memory_ids=[memory_id],
+            shown=accepted and (row.valid_until is None or row.valid_until > timezone.now()),
+        )
 
 
 def memory_expire(*, workspace_id: str, memory_id: str, at: datetime | None = None) -> None:
@@ -82,11 +124,12 @@ def memory_expire(*, workspace_id: str, memory_id: str, at: datetime | None = No
         NotFound: No such entry in this workspace.
     """
     with transaction.atomic():
-        row = _own(workspace_id, memory_id).select_for_update().first()
-        if row is None:
-            raise NotFound(kind="memory", name=memory_id)
-        row.valid_until = max(at or timezone.now(), row.valid_from)
+        row = _locked(workspace_id, memory_id)
+        until = max(at or timezone.now(), row.valid_from)
+        row.valid_until = until
         row.save(update_fields=["valid_until"])
+        if until <= timezone.now():
+            knowledge.memories_show(workspace_id=workspace_id, memory_ids=[memory_id], shown=False)
 
 
 def memory_erase(*, workspace_id: str, memory_id: str) -> None:
@@ -95,14 +138,48 @@ def memory_erase(*, workspace_id: str, memory_id: str) -> None:
     Raises:
         NotFound: No such entry in this workspace.
     """
-    erased, _ = _own(workspace_id, memory_id).delete()
-    if not erased:
-        raise NotFound(kind="memory", name=memory_id)
+    with transaction.atomic():
+        _erase(workspace_id, [_locked(workspace_id, memory_id).pk])
 
 
-def _own(workspace_id: str, memory_id: str):  # noqa: ANN202 -- a QuerySet
+def memories_erase(
+    *,
+    workspace_id: str,
+    subject: str | None = None,
+    scope: str | None = None,
+    scope_id: str = "",
+) -> int:
+    """Remove all that is remembered about a subject, or in a scope, and return how many entries.
+
+    Raises:
+        InputInvalid: Neither is named, or the scope cannot be.
+    """
+    if not subject and scope is None:
+        message = "Name a subject, or a scope: nothing is erased without one."
+        raise InputInvalid(message, errors=(FieldError(field="subject", message=message),))
     rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
-    return rows.filter(pk=memory_id) if rules.is_uuid(memory_id) else rows.none()
+    if subject:
+        rows = rows.filter(subject=subject)
+    if scope is not None:
+        memory_check(text="-", scope=scope, scope_id=scope_id, importance=0)
+        rows = rows.filter(scope=scope, scope_id=scope_id)
+    with transaction.atomic():
+        ids = list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+        _erase(workspace_id, ids)
+    return len(ids)
+
+
+def _erase(workspace_id: str, ids: Sequence[UUID]) -> None:
+    knowledge.memories_drop(workspace_id=workspace_id, memory_ids=[str(pk) for pk in ids])
+    MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids).delete()
+
+
+def _locked(workspace_id: str, memory_id: str) -> MemoryEntry:
+    rows = MemoryEntry.objects.select_for_update().filter(workspace_id=workspace_id)
+    row = rows.filter(pk=memory_id).first() if rules.is_uuid(memory_id) else None
+    if row is None:
+        raise NotFound(kind="memory", name=memory_id)
+    return row
 
 
 def memory_check(*, text: str, scope: str, scope_id: str, importance: float) -> None:

@@ -2,11 +2,10 @@
 
 import uuid
 
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Q
-from pgvector.django import VectorField
+
+from agents.tables.runs import Run
 
 
 class MemoryEntry(models.Model):
@@ -36,14 +35,21 @@ class MemoryEntry(models.Model):
         max_length=255, blank=True, editable=False, help_text="The call that wrote it, once."
     )
     text = models.TextField()
+    occasion = models.CharField(
+        max_length=200, blank=True, help_text="When and where it was said, in words."
+    )
+    subject = models.CharField(
+        max_length=200, blank=True, help_text="Whom it is about; exported and erased together."
+    )
+    topic = models.CharField(
+        max_length=200, blank=True, help_text="The one thing it settles; a newer entry closes it."
+    )
     text_sha256 = models.CharField(max_length=64, editable=False)
     importance = models.FloatField(default=0.5)
     provenance = models.JSONField(default=dict, blank=True, help_text="Who wrote it, from what.")
     review = models.CharField(max_length=16, choices=Review.choices, default=Review.ACCEPTED)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
-    embedding = VectorField(null=True, blank=True, editable=False)
-    embedding_model = models.CharField(max_length=100, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -69,15 +75,44 @@ class MemoryEntry(models.Model):
                 name="agents_memory_key_once_per_workspace",
             ),
             models.UniqueConstraint(
-                fields=["workspace", "scope", "scope_id", "text_sha256"],
+                fields=["workspace", "scope", "scope_id", "occasion", "text_sha256"],
                 condition=Q(valid_until__isnull=True),
                 name="agents_memory_text_once_per_scope",
             ),
         ]
         indexes = [
-            models.Index(fields=["workspace", "scope", "scope_id"], name="agents_memory_scope"),
-            GinIndex(SearchVector("text", config="simple"), name="agents_memory_text"),
+            models.Index(
+                fields=["workspace", "scope", "scope_id", "occasion", "created_at", "id"],
+                name="agents_memory_in_order",
+            ),
+            models.Index(
+                fields=["workspace", "scope", "scope_id", "topic"],
+                condition=~Q(topic="") & Q(valid_until__isnull=True),
+                name="agents_memory_topic",
+            ),
+            models.Index(
+                fields=["workspace", "subject"],
+                condition=~Q(subject=""),
+                name="agents_memory_subject",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+class MemoryUse(models.Model):
+    """An entry that was put before a run; whether that did well is the run's to say."""
+
+    memory = models.ForeignKey(MemoryEntry, on_delete=models.CASCADE, related_name="uses")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="memory_uses")
+    score = models.FloatField()
+    used_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["memory", "run"], name="agents_memory_use_once_per_run")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.memory_id} in {self.run_id}"  # pyright: ignore[reportAttributeAccessIssue] -- Django's

@@ -63,6 +63,7 @@ def collection_update(
     given = {"name": name, "description": description}
     changes = {field: value for field, value in given.items() if value is not None}
     rows = Collection.objects.filter(workspace_id=workspace_id, slug=slug)
+    rows = rows.exclude(kind=Collection.Kind.MEMORY)
     if not (rows.update(**changes) if changes else rows.exists()):
         raise CollectionMissing(f"There is no collection {slug!r} in this workspace.")
 
@@ -77,6 +78,7 @@ def collection_delete(*, workspace_id: UUID | str, slug: str) -> None:
         row = (
             Collection.objects.select_for_update()
             .filter(workspace_id=workspace_id, slug=slug)
+            .exclude(kind=Collection.Kind.MEMORY)
             .first()
         )
         if row is None:

@@ -17,7 +17,7 @@ from knowledge.core.errors import (
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import check_external_id, clean, clean_values
 from knowledge.core.types import DocumentInput
-from knowledge.models import Document, DocumentSource
+from knowledge.models import Collection, Document, DocumentSource
 from knowledge.selectors import CollectionRef
 from knowledge.services.ingest import Load, documents_ingest
 from knowledge.store import statistics
@@ -190,7 +190,8 @@ def document_delete(*, workspace_id: UUID | str, document_id: UUID | str) -> Non
 def _locked(workspace_id: UUID | str, document_id: UUID | str) -> Document:
     row = None
     if _is_uuid(document_id):
-        rows = Document.objects.select_for_update().filter(workspace_id=workspace_id)
+        rows = Document.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
+        rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
         row = rows.filter(pk=document_id).first()
     if row is None:
         raise DocumentMissing(f"There is no document {str(document_id)[:100]!r} here.")

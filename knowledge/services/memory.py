@@ -1,0 +1,115 @@
+"""Memories in the same index as documents: a hidden collection a scope, a chunk a memory.
+
+Each write runs inside the caller's transaction, so that an entry and its index never disagree.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import QuerySet
+
+from knowledge.core.analysis import term_counts
+from knowledge.models import Chunk, Collection, Document, EmbeddingModel
+from knowledge.selectors import scope_slug
+from knowledge.services.embeddings import INDEX_JOB
+from knowledge.store import statistics, vectors, writing
+
+SHOWN = "shown"  # the tag of what may be found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the index keeps of a memory.
+
+    Attributes:
+        memory_id: The caller's id of it; hits carry it as `external_id`.
+        occasion: When and where it was said, in words: searched with the text.
+        vectors: Its unit vector by each model that made one, under the model's name.
+    """
+
+    memory_id: str
+    text: str
+    occasion: str
+    vectors: Mapping[str, Sequence[float]]
+
+
+def memory_index(*, workspace_id: UUID | str, scope: str, memory: Memory) -> None:
+    """Make a memory findable in its scope. Runs inside the caller's transaction."""
+    collection, _ = Collection.objects.get_or_create(
+        workspace_id=workspace_id,
+        slug=scope_slug(scope),
+        defaults={"name": scope[:200], "kind": Collection.Kind.MEMORY},
+    )
+    digest = hashlib.sha256(f"{memory.occasion}\x00{memory.text}".encode()).hexdigest()
+    document = Document.objects.create(
+        workspace_id=workspace_id,
+        collection=collection,
+        external_id=memory.memory_id,
+        title=memory.occasion[:500],
+        text=memory.text,
+        source_type="text",
+        tags=[SHOWN],
+        status=Document.Status.READY,
+        content_hash=digest,
+        chunk_count=1,
+    )
+    chunk = Chunk.objects.create(
+        document=document,
+        ordinal=0,
+        start=0,
+        end=len(memory.text),
+        text=memory.text,
+        content_hash=digest,
+    )
+    terms = term_counts("", memory.occasion, memory.text, language=collection.language)
+    writing.terms_write(
+        [writing.ChunkRow(chunk_id=chunk.pk, terms=terms)], collection_id=collection.id
+    )
+    for model, vector in sorted(memory.vectors.items()):
+        writing.vectors_write(
+            [(chunk.pk, vector)],
+            collection_id=collection.id,
+            model_id=_model_id(model, len(vector)),
+        )
+    transaction.on_commit(lambda: _tidy(collection.id), robust=True)
+
+
+def memories_show(*, workspace_id: UUID | str, memory_ids: Sequence[str], shown: bool) -> None:
+    """Let memories be found, or not, without taking them out of the index."""
+    _documents(workspace_id, memory_ids).update(tags=[SHOWN] if shown else [])
+
+
+def memories_drop(*, workspace_id: UUID | str, memory_ids: Sequence[str]) -> None:
+    """Take memories out of the index. Runs inside the caller's transaction."""
+    documents = _documents(workspace_id, memory_ids)
+    collections = set(documents.values_list("collection_id", flat=True))
+    documents.delete()
+    for collection_id in sorted(collections):
+        transaction.on_commit(lambda number=collection_id: _tidy(number), robust=True)
+
+
+def _documents(workspace_id: UUID | str, memory_ids: Sequence[str]) -> QuerySet[Document]:
+    return Document.objects.filter(
+        collection__in=Collection.objects.filter(
+            workspace_id=workspace_id, kind=Collection.Kind.MEMORY
+        ),
+        external_id__in=list(memory_ids),
+    )
+
+
+def _model_id(name: str, dim: int) -> int:
+    row, _ = EmbeddingModel.objects.get_or_create(name=name, dim=dim)
+    return row.id
+
+
+def _tidy(collection_id: int) -> None:
+    if statistics.delta_count(collection_id) < statistics.FOLD_AFTER:
+        return
+    statistics.statistics_fold(collection_id)
+    models = EmbeddingModel.objects.values_list("id", flat=True)
+    if any(vectors.wants_indexing(collection_id, model_id=number) for number in models):
+        current_app.send_task(INDEX_JOB, args=[collection_id])
