@@ -237,7 +237,7 @@ def test_more_parts_than_there_is_room_for_share_tasks_and_none_is_dropped() -> 
     assert step.result.notes == ("19 parts in 7 tasks: at most 8 side by side",)
 
 
-# ---------------------------------------------------------------- what comes from outside the phases
+# ---------------------------------------------------------------- what comes from outside
 
 
 @pytest.mark.parametrize(
