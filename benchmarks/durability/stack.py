@@ -129,8 +129,10 @@ def plane(urls: Urls, number: int, folder: Path, environment: Mapping[str, str])
             [*_PYTHON, "loomsite", "bootstrap"],
             env=made.environment,
             capture_output=True,
-            check=True,
+            check=False,
         )
+        if done.returncode:
+            raise SystemExit(f"bootstrap failed: {done.stderr.decode()[-2000:]}")
         made.api_key = json.loads(done.stdout)["api_key"]
         yield made
     finally:
