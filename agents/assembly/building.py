@@ -11,11 +11,13 @@ from typing import Any, cast
 from agents.assembly.mcp_links import McpServer, McpServers
 from agents.assembly.mcp_tools import McpGrant, McpTool
 from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
+from agents.core.context import ContextOrchestrator, ContextSource
 from agents.core.interceptors import MarkInjections, RedactSecrets
 from agents.core.ports import ModelProvider, TextEmbedder, Tool
 from agents.core.runtime import Agent, AgentConfig
 from agents.core.types import ToolSpec
 from agents.memory.agent_memory import AgentMemory
+from agents.memory.recall import KnowledgeSource, MemorySource
 from agents.models import McpConnection
 from agents.models import Scene as SceneRow
 from agents.models import Tool as ToolRow
@@ -30,6 +32,7 @@ from agents.tools.http_fetch import http_fetch_tool
 from agents.tools.policy import Scene, decide
 from agents.tools.registry import FunctionTool
 from agents.tools.remember import recall_tool, remember_tool
+from agents.tools.search_knowledge import NAME as SEARCH_KNOWLEDGE
 from agents.tools.search_knowledge import search_knowledge_tool
 
 _AGENTS_AT_MOST = 512
@@ -126,9 +129,8 @@ class Workshop:
             provider=provider,
             config=config_of(blueprint),
             tools=self._granted(blueprint),
-            memory=AgentMemory(
-                count=provider.count, store=ScopedMemory(), sessions=ScopedSessions()
-            ),
+            memory=AgentMemory(count=provider.count, sessions=ScopedSessions()),
+            context=ContextOrchestrator(_sources_of(blueprint.spec)),
             interceptors=self._interceptors,
             skills=skills,
         )
@@ -146,6 +148,14 @@ class Workshop:
         made: list[FunctionTool] = [*file_tools(self._files_root / workspace_id, writable=True)]
         made.append(http_fetch_tool(fetch_hosts, listed=self._listed))
         return {tool.spec.name: tool for tool in made}
+
+
+def _sources_of(spec: Mapping[str, Any]) -> list[ContextSource]:
+    """Return what may fill an agent's window: memory, and documents it does not search itself."""
+    sources: list[ContextSource] = [MemorySource(ScopedMemory())]
+    if spec["collections"] and SEARCH_KNOWLEDGE not in spec["tools"]:
+        sources.append(KnowledgeSource(ScopedKnowledge()))
+    return sources
 
 
 def config_of(blueprint: Blueprint) -> AgentConfig:

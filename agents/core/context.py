@@ -6,22 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.core.ports import Assembled
+from agents.core.ports import Assembled, Passage
 from agents.core.types import Json
 
 SMALLEST_SHARE = 0.05  # a source nobody used lately still gets a chance to prove useful
 LEARNING = 0.2  # the weight of the latest answer
 HEADING_TOKENS = 8
+MARKER_TOKENS = 4
 _WORD = re.compile(r"\w{4,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippet:
-    """A piece of text that a source offers; the higher the score, the better it says it fits."""
+    """A piece of text that a source offers; the higher the score, the better it says it fits.
+
+    One with a `passage` is numbered, so that an answer can cite it.
+    """
 
     text: str
     score: float = 0.0
     id: str = ""
+    passage: Passage | None = None
 
 
 class ContextSource(Protocol):
@@ -101,14 +106,14 @@ class ContextOrchestrator:
             _fill(part, before + spare, count, seen)
             part.offered = offered
             spare -= part.tokens - before
-        parts = tuple(
-            (part.name, "\n\n".join(snippet.text for snippet in part.kept))
-            for part in filled
-            if part.kept
-        )
+        passages: list[Passage] = []
+        parts = tuple((part.name, _written(part, passages)) for part in filled if part.kept)
         text = "\n\n".join(f"## {name}\n{words}" for name, words in parts)
         return Assembled(
-            text=text, parts=parts, report=tuple(_reported(p, shares[p.name]) for p in filled)
+            text=text,
+            parts=parts,
+            report=tuple(_reported(p, shares[p.name]) for p in filled),
+            passages=tuple(passages),
         )
 
     def learn(self, assembled: Assembled, answer: str) -> None:
@@ -144,13 +149,25 @@ def _fill(part: _Filled, limit_tokens: int, count: Callable[[str], int], seen: s
         if not text or text in seen:
             continue
         heading = 0 if part.kept else HEADING_TOKENS
-        tokens = count(text) + heading
+        tokens = count(text) + heading + (MARKER_TOKENS if snippet.passage else 0)
         if part.tokens + tokens > limit_tokens:
             part.left.append(snippet)
             continue
         seen.add(text)
         part.kept.append(snippet)
         part.tokens += tokens
+
+
+def _written(part: _Filled, passages: list[Passage]) -> str:
+    """Return a source's text; each passage in it is added to the list, whose length numbers it."""
+    texts: list[str] = []
+    for snippet in part.kept:
+        if snippet.passage is not None:
+            passages.append(snippet.passage)
+            texts.append(f"[{len(passages)}] {snippet.text}")
+        else:
+            texts.append(snippet.text)
+    return "\n\n".join(texts)
 
 
 def _reported(part: _Filled, share: float) -> Json:

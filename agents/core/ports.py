@@ -280,11 +280,15 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """Text for the window, the (source, text) parts it is made of, and the report of it all."""
+    """Text for the window, the (source, text) parts it is made of, and the report of it all.
+
+    `passages` are those in the text, in the order of the numbers by which they are cited.
+    """
 
     text: str = ""
     report: tuple[Json, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()
+    passages: tuple[Passage, ...] = ()
 
 
 class ContextAssembler(Protocol):

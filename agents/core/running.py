@@ -1,7 +1,7 @@
 """One run of an agent, from its first message to exactly one end."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
@@ -49,6 +49,7 @@ class Run:
     _transcript: Transcript = field(default_factory=Transcript)
     _book: citations.PassageBook = field(default_factory=citations.PassageBook)
     _assembled: Assembled = field(default_factory=Assembled)
+    _report: tuple[Json, ...] = ()
     _texts: list[str] = field(default_factory=list[str])
     _opened: int = 0
     _deadline: float = 0.0
@@ -164,17 +165,33 @@ class Run:
         trunk = history if isinstance(history, Transcript) else Transcript(history)
         transcript = trunk.branch(self._lead(system))
         if organs.context is not None:
+            budget = self._room(transcript)
             self._assembled = await organs.context.assemble(
                 request.goal,
                 session_id=request.session_id,
-                budget_tokens=self._room(transcript),
+                budget_tokens=budget,
                 count=organs.provider.count,
             )
+            for passage in self._assembled.passages:
+                self._book.cite(passage)
+            given = {"skills": skilled, "notes": opening.notes, "hand-off": request.context}
+            self._report = (*self._given(given, trunk), *self._assembled.report)
         parts = (skilled, opening.notes, self._assembled.text, request.context)
         context = "\n\n".join(part for part in parts if part)
         self._opened = len(transcript)
         self._transcript = transcript
         transcript.append(Message(role="user", content=framed(request.goal, context)))
+
+    def _given(self, texts: Mapping[str, str], history: Transcript) -> list[Json]:
+        """Return what is in the window besides the sources' text, as the report has it."""
+        count = self.organs.provider.count
+        sizes = {name: count(text) for name, text in texts.items() if text}
+        if history:
+            sizes["conversation"] = sum(count(m.content) + MESSAGE_TOKENS for m in history)
+        return [
+            {"source": name, "tokens": tokens, "left_out": 0, "why": ""}
+            for name, tokens in sizes.items()
+        ]
 
     def _lead(self, system: str) -> Message | None:
         """Return the system's message, the same object in all runs while the text is the same."""
@@ -216,7 +233,7 @@ class Run:
             finish_reason=asked.reply.finish_reason,
             model=asked.reply.model,
             latency_ms=round((world.monotonic() - began) * 1000),
-            report={"context": list(self._assembled.report)} if self._assembled.report else {},
+            report={"context": list(self._report)} if self._report else {},
         )
         if self.around.journal is not None:
             await self.around.journal.step_record(record)
@@ -261,7 +278,7 @@ class Run:
             run_id=request.run_id,
             reasoning=record.message.reasoning,
             messages=tuple(self._transcript),
-            report=self._assembled.report,
+            report=self._report,
         )
 
     def emit(self, kind: Callable[..., RunEvent], **fields: object) -> None:

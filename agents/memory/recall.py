@@ -49,5 +49,6 @@ class KnowledgeSource:
         del session_id, limit_tokens
         passages = await self._knowledge.search(goal, limit=self._limit)
         return [
-            Snippet(text=f"{p.title}:\n{p.text}", score=p.score, id=p.chunk_id) for p in passages
+            Snippet(text=f"{p.title}:\n{p.text}", score=p.score, id=p.chunk_id, passage=p)
+            for p in passages
         ]

@@ -535,3 +535,52 @@ def test_an_agent_is_built_once_for_all_its_runs(workspace_id):
     first, second = asyncio.run(main())
 
     assert first is second
+
+
+def test_what_filled_the_window_is_kept_with_each_step(workspace_id, server):
+    wiring.memory_remember(workspace_id=workspace_id, text="The customer weaves linen.")
+    skill_import(workspace_id=workspace_id, markdown=LINEN, state="active")
+    agent_id = make_agent(workspace_id)
+    request = make_request(
+        workspace_id,
+        agent_id,
+        goal="[[answer=Linen is what the customer weaves.]] Which cloth does the customer weave?",
+        context="From before: a letter.",
+    )
+
+    run(request)
+
+    (step,) = Step.objects.filter(run_id=request.run_id)
+    lines = {line["source"]: line for line in step.report["context"]}
+    (sent,) = server.state.requests
+    assert set(lines) == {"skills", "hand-off", "memory"}
+    assert all(line["tokens"] > 0 for line in lines.values())
+    assert (lines["memory"]["kept"], lines["memory"]["left_out"]) == (1, 0)
+    assert "The customer weaves linen." in sent["messages"][-1]["content"]
+
+
+LINEN = """---
+name: cloth
+description: What to say of cloth.
+keywords: [cloth]
+---
+Name the fibre first.
+"""
+
+
+def test_an_agent_that_does_not_search_is_given_passages_and_cites_them(workspace_id, server):
+    knowledge.collection_ensure(workspace_id=workspace_id, slug="cloth")
+    text = "Linen is made of flax. It is stronger when it is wet."
+    knowledge.ingest(
+        workspace_id=workspace_id,
+        collection="cloth",
+        documents=[DocumentInput(external_id="linen", title="Linen", text=text)],
+    )
+    agent_id = make_agent(workspace_id, collections=["cloth"])
+    goal = "[[answer=It is flax [1].]] What is linen made of?"
+
+    result = run(make_request(workspace_id, agent_id, goal=goal))
+
+    (sent,) = server.state.requests
+    assert "[1] Linen:\nLinen is made of flax." in sent["messages"][-1]["content"]
+    assert [citation.quote for citation in result.citations] == ["Linen is made of flax."]

@@ -86,4 +86,7 @@ async def test_a_run_puts_the_context_before_the_goal_and_journals_the_report():
         "<context>\n## notes\nLinen is strong.\n\nFrom the parent.\n</context>\n\nHow strong?"
     )
     (step,) = journal.kept
-    assert [entry["source"] for entry in step.report["context"]] == ["notes"]
+    assert [(e["source"], e["tokens"] > 0) for e in step.report["context"]] == [
+        ("hand-off", True),
+        ("notes", True),
+    ]
