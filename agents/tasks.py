@@ -9,3 +9,9 @@ from agents import wiring
 def reservations_expire_job() -> None:
     """Give back the money that callers hold who died."""
     wiring.reservations_expire()
+
+
+@shared_task
+def sessions_consolidate_job() -> None:
+    """Keep in memory what was said in conversations that have come to rest."""
+    wiring.sessions_consolidate()

@@ -33,8 +33,9 @@ from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
 from agents.providers.world import system_world
 from agents.selectors import catalogue as selectors
-from agents.services import catalogue, endpoints, mcp_tools, memories, runs
+from agents.services import catalogue, consolidation, endpoints, mcp_tools, memories, runs
 from agents.services.catalogue import McpConnectionFields
+from agents.services.consolidation import QuietSession
 from agents.services.endpoints import EndpointChanges, EndpointFields
 from agents.store import ledger
 from agents.store import memories as memory_store
@@ -415,6 +416,29 @@ def workspaces_prepare() -> None:
     """Do so for every workspace; after migrations."""
     for workspace in workspace_list():
         workspace_prepare(workspace["id"])
+
+
+def sessions_consolidate() -> int:
+    """Keep what users said in conversations that have come to rest; return how many facts.
+
+    A fact is kept in its conversation's own scope, so that it is recalled there for good, also
+    when the turns that held it have been compacted away, and nowhere else.
+    """
+    count = 0
+    for session in consolidation.sessions_quiet(now=system_world().now()):
+
+        def remember(text: str, importance: float, session: QuietSession = session) -> str:
+            return memory_remember(
+                workspace_id=session.workspace_id,
+                text=text,
+                scope="session",
+                scope_id=session.key,
+                importance=importance,
+                provenance={"source": f"session:{session.key}", "agent": session.agent},
+            )
+
+        count += consolidation.session_consolidate(session, remember=remember)
+    return count
 
 
 def reservations_expire() -> int:

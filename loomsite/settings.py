@@ -364,6 +364,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "remember what was said in conversations at rest": {
+        "task": "agents.tasks.sessions_consolidate_job",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "queue documents whose ingest was lost": {
         "task": "knowledge.tasks.documents_requeue_job",
         "schedule": 300.0,

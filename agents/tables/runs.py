@@ -19,6 +19,12 @@ class Session(models.Model):
     key = models.CharField(max_length=200, help_text="The caller's own name for it.")
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="sessions")
     summary = models.TextField(blank=True, help_text="Of the turns compacted away.")
+    consolidated_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Its facts up to then are in memory.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
