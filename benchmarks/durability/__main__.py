@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.durability.stack import Plane, Started, plane, say
+from benchmarks.durability.stack import Plane, Started, plane, say, wait_for
 from loomsite.embedded import process, services
 from loomsite.embedded.home import Home
 
@@ -107,7 +107,7 @@ def run(told: Told, over: Plane, *, disturb: bool) -> Measured:
     measured = Measured()
     over.start_web()
     workers = [over.start_worker(n) for n in range(told.workers)]
-    over.rows("SELECT 1")
+    wait_for(lambda: all(worker.is_ready for worker in workers), "the workers")
     began = time.monotonic()
     ids = [over.submit({"goal": goal(n), "max_cycles": 1}) for n in range(told.tasks)]
     rng = random.Random(told.seed)  # noqa: S311 -- whom to kill
@@ -120,9 +120,9 @@ def run(told: Told, over: Plane, *, disturb: bool) -> Measured:
         if now > next_told:
             next_told = now + TOLD_EACH_S
             say(sys.stderr, f"  {now - began:5.1f} s: {left} tasks left, {measured.kills} kills")
-        if disturb and now > next_kill and (alive := [w for w in workers if w.is_ready]):
-            next_kill = now + told.kill_every_s
-            _replace(over, workers, rng.choice(alive))
+        if disturb and now > next_kill:
+            next_kill += told.kill_every_s
+            _replace(over, workers, rng.choice(workers))
             measured.kills += 1
         process.wait_until(lambda: False, timeout_s=0.25)
     measured.seconds = round(time.monotonic() - began, 2)

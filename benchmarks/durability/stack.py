@@ -75,7 +75,7 @@ class Plane:
         self.start(
             "web", f"uvicorn loomsite.asgi:application --host 127.0.0.1 --port {port}".split()
         )
-        _await(lambda: _answers(f"{self.url}/health/live"), "the web process")
+        wait_for(lambda: _answers(f"{self.url}/health/live"), "the web process")
 
     def start_worker(self, number: int) -> Started:
         """Start a worker; it takes a few seconds until it takes tasks."""
@@ -144,7 +144,8 @@ def say(out: TextIO, text: str) -> None:
     print(text, file=out, flush=True)
 
 
-def _await(condition: Callable[[], bool], what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait inside a bound."""
     if not process.wait_until(condition, timeout_s=START_TIMEOUT_S):
         raise SystemExit(f"{what} did not start in {START_TIMEOUT_S:.0f} s.")
 
