@@ -19,6 +19,7 @@ urlpatterns = [
     path("mcp-connections/<uuid:connection_id>/test", endpoints.McpConnectionTestView.as_view()),
     path("memories", memories.MemoryListView.as_view()),
     path("memories/<uuid:memory_id>", memories.MemoryView.as_view()),
+    path("memories/<uuid:memory_id>/review", memories.MemoryReviewView.as_view()),
     path("scenes", tools.SceneListView.as_view()),
     path("scenes/<str:slug>", tools.SceneView.as_view()),
     path("sessions", memories.SessionListView.as_view()),

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from agents import wiring
 from agents.api.rendering import paged, rendered
+from agents.selectors import memories as entries
 from agents.selectors import runs
 from agents.services import memories
 from loomsite.access.rest.pagination import page_of
@@ -22,14 +23,43 @@ class MemorySerializer(StrictSerializer):
     scope = TextField(required=False)
     scope_id = TextField(required=False, allow_blank=True)
     importance = serializers.FloatField(required=False)
+    occasion = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="When and where it was said, in words; entries of one occasion are neighbours.",
+    )
+    subject = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="Whom it is about: exported and erased together.",
+    )
+    topic = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="The one thing it settles: what held of it until now is closed, and kept.",
+    )
+    review = serializers.BooleanField(
+        required=False, help_text="Somebody must accept it before it closes anything."
+    )
+
+
+class MemoryReviewSerializer(StrictSerializer):
+    accepted = serializers.BooleanField()
 
 
 class MemoryListView(ApiView):
-    scopes: ClassVar = {"GET": "memory:read", "POST": "memory:write"}
+    scopes: ClassVar = {"GET": "memory:read", "POST": "memory:write", "DELETE": "memory:write"}
 
     @extend_schema(operation_id="memories_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        """List what is remembered, newest first; with `?query=` what fits it, best first."""
+        """List what is remembered, newest first; with `?query=` what fits it, best first.
+
+        `?subject=` lists all there is about a subject, history included: its export. `?review=`
+        lists what is pending, accepted or rejected.
+        """
         query = request.query_params.get("query", "")
         page = page_of(request)
         workspace_id = self.principal.workspace_id
@@ -42,9 +72,11 @@ class MemoryListView(ApiView):
                 limit=page.limit,
             )
             return Response({"results": rendered(hits), "next": None})
-        found = runs.memory_list(
+        found = entries.memory_list(
             workspace_id=workspace_id,
             scope=request.query_params.get("scope"),
+            subject=request.query_params.get("subject"),
+            review=request.query_params.get("review"),
             cursor=page.cursor,
             limit=page.limit,
         )
@@ -64,6 +96,15 @@ class MemoryListView(ApiView):
         )
         return Response({"id": memory_id}, status=201)
 
+    @extend_schema(operation_id="memories_erase_subject", responses=OpenApiTypes.OBJECT)
+    def delete(self, request: Request) -> Response:
+        """Erase for good all that is remembered about `?subject=`, history included."""
+        count = memories.memories_erase(
+            workspace_id=self.principal.workspace_id,
+            subject=request.query_params.get("subject"),
+        )
+        return Response({"erased": count})
+
 
 class MemoryView(ApiView):
     scopes: ClassVar = {"DELETE": "memory:write"}
@@ -72,6 +113,22 @@ class MemoryView(ApiView):
     def delete(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
         """Erase an entry for good."""
         memories.memory_erase(workspace_id=self.principal.workspace_id, memory_id=str(memory_id))
+        return Response(status=204)
+
+
+class MemoryReviewView(ApiView):
+    scopes: ClassVar = {"POST": "memory:write"}
+
+    @extend_schema(
+        operation_id="memories_review", request=MemoryReviewSerializer, responses={204: None}
+    )
+    def post(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Accept an entry, or reject it so that it is recalled no more."""
+        memories.memory_review(
+            workspace_id=self.principal.workspace_id,
+            memory_id=str(memory_id),
+            **self.valid(MemoryReviewSerializer),
+        )
         return Response(status=204)
 
 

@@ -1,4 +1,4 @@
-"""Reads of what runs left behind: traces, artifacts, approvals, memories, usage."""
+"""Reads of what runs left behind: traces, artifacts, approvals, usage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from agents.core.types import Usage
 from agents.models import (
     Approval,
     Artifact,
-    MemoryEntry,
     Run,
     Session,
     Step,
@@ -157,16 +156,6 @@ def approval_detail(*, workspace_id: str, approval_id: str) -> ApprovalView:
     return _approval(row)
 
 
-def memory_list(
-    *, workspace_id: str, scope: str | None = None, cursor: str | None = None, limit: int = 20
-) -> Page[dict[str, Any]]:
-    """Return a page of what is remembered, newest first."""
-    rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
-    if scope is not None:
-        rows = rows.filter(scope=scope)
-    return page_by_time(rows, "created_at", _memory, cursor=cursor, limit=limit)
-
-
 def session_list(
     *, workspace_id: str, cursor: str | None = None, limit: int = 20
 ) -> Page[dict[str, Any]]:
@@ -254,25 +243,6 @@ def _artifact(row: Artifact) -> dict[str, Any]:
         "media_type": row.media_type,
         "size": row.size,
         "sha256": row.sha256,
-        "created_at": row.created_at,
-    }
-
-
-def _memory(row: MemoryEntry) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "scope": row.scope,
-        "scope_id": row.scope_id,
-        "kind": row.kind,
-        "text": row.text,
-        "occasion": row.occasion,
-        "subject": row.subject,
-        "topic": row.topic,
-        "importance": row.importance,
-        "provenance": row.provenance,
-        "review": row.review,
-        "valid_from": row.valid_from,
-        "valid_until": row.valid_until,
         "created_at": row.created_at,
     }
 

@@ -18,7 +18,7 @@ from agents.core.errors import (
     SlugTaken,
 )
 from agents.models import AgentVersion, Endpoint
-from agents.selectors import catalogue, runs
+from agents.selectors import catalogue, memories, runs
 from agents.services.agents import BUILTIN_TOOLS, agent_create, agent_retire, agent_update
 from agents.services.approvals import approval_answer, approval_open, approvals_close
 from agents.services.catalogue import (
@@ -459,8 +459,8 @@ def test_rows_of_another_workspace_are_like_missing_ones():
             absent()
         assert type(of_another.value) is type(of_nobody.value)
         assert of_another.value.kind == of_nobody.value.kind
-    assert runs.memory_list(workspace_id=other).results == []
-    assert [row["text"] for row in runs.memory_list(workspace_id=mine).results] == ["mine"]
+    assert memories.memory_list(workspace_id=other).results == []
+    assert [row["text"] for row in memories.memory_list(workspace_id=mine).results] == ["mine"]
 
 
 def test_ids_that_are_no_ids_are_like_missing_ones():
