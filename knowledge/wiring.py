@@ -111,7 +111,7 @@ def search(
     engine = _plugged()
     model_id = embeddings.embedding_model_ensure(embedder=engine) if engine else None
     return retrieval.search(
-        replace(question, language=min(ref.language for ref in refs)),
+        replace(question, languages=tuple(sorted({ref.language for ref in refs}))),
         index=DatabaseIndex(
             workspace_id=workspace_id,
             collection_ids=[ref.id for ref in refs],

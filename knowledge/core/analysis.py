@@ -4,7 +4,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from threading import local
@@ -17,6 +17,7 @@ from knowledge.core.types import TermCounts
 LANGUAGES: tuple[str, ...] = tuple(sorted(cast("Any", snowballstemmer).algorithms()))
 TERM_SPACE = 1_000_000_000  # the number of dimensions a sparsevec may have
 MAX_TERMS_PER_CHUNK = 8_000  # a sparsevec holds 16,000
+MAX_HIGHLIGHTS = 100  # of a passage
 _MAX_WORD = 64  # longer runs are data, not words; their first letters are enough to find them
 
 _CJK = (
@@ -70,6 +71,29 @@ def analyze(text: str, *, language: str = "english", query: bool = False) -> lis
     return list(_terms(unicodedata.normalize("NFKC", text), language=language, query=query))
 
 
+def highlights(
+    text: str, sought: Mapping[str, frozenset[str]], *, limit: int = MAX_HIGHLIGHTS
+) -> tuple[tuple[int, int], ...]:
+    """Return the spans of a text's words that have one of these terms, by language, in order.
+
+    In a run of CJK letters the spans are those of its pairs, joined where they touch.
+    """
+    spans: list[tuple[int, int]] = []
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if _IS_CJK.match(run):
+            wanted = frozenset[str]().union(*sought.values())
+            spans.extend(_pairs_found(run, wanted, at=match.start()))
+        elif any(
+            not terms.isdisjoint(_run_terms(unicodedata.normalize("NFKC", run), language))
+            for language, terms in sought.items()
+        ):
+            spans.append(match.span())
+        if len(spans) >= limit:
+            break
+    return tuple(spans[:limit])
+
+
 def term_id(term: str) -> int:
     """Return the number of a term, 1 to TERM_SPACE; two terms share one about never."""
     return zlib.crc32(term.encode("utf-8", "surrogatepass")) % TERM_SPACE + 1
@@ -111,6 +135,19 @@ def _pairs(run: str, *, query: bool) -> Iterator[str]:
         yield from run
     for i in range(len(run) - 1):
         yield run[i : i + 2]
+
+
+def _pairs_found(run: str, wanted: frozenset[str], *, at: int) -> Iterator[tuple[int, int]]:
+    found = {i for i in range(len(run)) if run[i : i + 2] in wanted}
+    letters = sorted({j for i in found for j in (i, i + 1) if j < len(run)})
+    letters = letters or [i for i in range(len(run)) if run[i] in wanted]
+    for i, start in enumerate(letters):
+        if i and letters[i - 1] == start - 1:
+            continue
+        end = start
+        while end + 1 in letters:
+            end += 1
+        yield at + start, at + end + 1
 
 
 def _parts(run: str) -> list[str]:

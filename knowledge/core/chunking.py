@@ -55,15 +55,6 @@ def chunk(text: str, *, markdown: bool = True) -> list[ChunkSpan]:
     return spans
 
 
-def windows(text: str, *, sentences: int = 3, step: int = 2) -> list[tuple[int, int]]:
-    """Return the spans of each few sentences of a text in order; all of a short text."""
-    ends = [*_sentence_spans(text, 0, len(text))]
-    if len(ends) <= sentences:
-        return [(0, len(text))]
-    starts = [*range(0, len(ends) - sentences, step), len(ends) - sentences]
-    return [(ends[i][0], ends[i + sentences - 1][1]) for i in starts]
-
-
 def _span(text: str, pieces: list[_Piece]) -> ChunkSpan:
     start, end = pieces[0].start, pieces[-1].end
     body = text[start:end]

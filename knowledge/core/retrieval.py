@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from knowledge.core.analysis import analyze, term_id
+from knowledge.core.analysis import analyze, highlights, term_id
 from knowledge.core.errors import SearchInvalid
 from knowledge.core.ports import Embedder, Index
 from knowledge.core.ranking import (
@@ -70,9 +70,9 @@ def check(query: SearchQuery) -> None:
 
 
 def _lists(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> _Lists:
-    counts = Counter(
-        term_id(term) for term in analyze(query.text, language=query.language, query=True)
-    )
+    counts: Counter[int] = Counter()
+    for language in query.languages:  # a term of two languages counts once
+        counts |= Counter(term_id(term) for term in _query_terms(query, language))
     statistics = index.statistics(sorted(counts))
     weights = query_weights(counts, statistics)
     lexical: list[Scored] = []
@@ -86,6 +86,10 @@ def _lists(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> _L
     return _Lists(
         lexical=lexical, dense=dense, vector=vector, weights=weights, statistics=statistics
     )
+
+
+def _query_terms(query: SearchQuery, language: str) -> list[str]:
+    return analyze(query.text, language=language, query=True)
 
 
 def _fused(query: SearchQuery, lists: _Lists) -> list[Scored]:
@@ -116,6 +120,7 @@ def _hits(
         if len(passages) >= query.limit:
             break
     passages = passages[: query.limit]
+    sought = {lang: frozenset(_query_terms(query, lang)) for lang in query.languages}
     terms = _explain(query, passages, lists, index=index) if query.explain else {}
     return [
         Hit(
@@ -127,6 +132,7 @@ def _hits(
             score=scores[passage.chunk_id],
             start=passage.start,
             end=passage.end,
+            highlights=highlights(passage.text, sought),
             terms=terms.get(passage.chunk_id),
         )
         for passage in passages
@@ -137,8 +143,9 @@ def _explain(
     query: SearchQuery, passages: Sequence[Passage], lists: _Lists, *, index: Index
 ) -> dict[int, ScoreTerms]:
     words: dict[int, str] = {}
-    for term in analyze(query.text, language=query.language, query=True):
-        words.setdefault(term_id(term), term)
+    for language in query.languages:
+        for term in _query_terms(query, language):
+            words.setdefault(term_id(term), term)
     counts = index.term_counts([passage.chunk_id for passage in passages], list(lists.weights))
     lexical = {item.chunk_id: item.score for item in lists.lexical}
     dense = {item.chunk_id: item.score for item in lists.dense}

@@ -102,7 +102,10 @@ class ScoreTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A cited passage, `score` in [0, 1], comparable within one answer only."""
+    """A cited passage, `score` in [0, 1], comparable within one answer only.
+
+    `highlights` are the spans of `text` that hold the query's words.
+    """
 
     document_id: str
     external_id: str
@@ -112,6 +115,7 @@ class Hit:
     score: float
     start: int
     end: int
+    highlights: tuple[tuple[int, int], ...] = ()
     terms: ScoreTerms | None = None
 
 
@@ -141,6 +145,7 @@ class SearchQuery:
     """One question to the index.
 
     Attributes:
+        languages: Of the collections searched: each word is looked up by its stem in all of them.
         limit: At most this many hits, 1 to 200.
         group_by: `document` gives the best chunk of each document only.
         explain: Attach the terms of each score.
@@ -148,7 +153,7 @@ class SearchQuery:
     """
 
     text: str
-    language: str = "english"
+    languages: tuple[str, ...] = ("english",)
     limit: int = 8
     group_by: GroupBy | None = None
     explain: bool = False

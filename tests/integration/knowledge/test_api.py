@@ -43,6 +43,7 @@ def test_a_text_is_taken_in_ingested_by_its_job_and_found():
     (hit,) = hits
     assert set(hit) == {
         "document_id", "external_id", "chunk_id", "title", "text", "score", "start", "end",
+        "highlights",
     }  # fmt: skip
     assert hit["document_id"] == document["id"]
     assert stored["text"][hit["start"] : hit["end"]] == hit["text"]

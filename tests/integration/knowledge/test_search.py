@@ -151,3 +151,31 @@ def test_scores_of_a_chunk_match_the_same_bm25_whatever_else_is_indexed():
 
     assert [hit.external_id for hit in hits] == ["a", "b"]
     assert sum(hits[0].terms.words.values()) == pytest.approx(hits[0].terms.bm25, rel=0.1)
+
+
+def test_collections_of_two_languages_are_searched_with_the_stems_of_both():
+    tenant = make_tenant()
+    texts = {"german": "Die Webstühle stehen still.", "english": "The shuttles were flying."}
+    for language, text in texts.items():
+        collection_ensure(workspace_id=tenant.workspace_id, slug=language, language=language)
+        wiring.ingest(
+            workspace_id=tenant.workspace_id,
+            collection=language,
+            documents=[DocumentInput(external_id=language, text=text)],
+        )
+
+    found = {
+        query: wiring.search(
+            workspace_id=tenant.workspace_id, query=query, fusion="lexical", explain=True
+        )
+        for query in ("Webstuhl", "shuttle flies")
+    }
+
+    assert {query: [hit.external_id for hit in hits] for query, hits in found.items()} == {
+        "Webstuhl": ["german"],
+        "shuttle flies": ["english"],
+    }
+    (hit,) = found["Webstuhl"]
+    assert hit.highlights == ((4, 13),)
+    assert hit.terms is not None
+    assert set(hit.terms.words) == {"webstuhl"}

@@ -1,6 +1,13 @@
 import pytest
 
-from knowledge.core.analysis import TERM_SPACE, analyze, term_counts, term_id
+from knowledge.core.analysis import (
+    MAX_HIGHLIGHTS,
+    TERM_SPACE,
+    analyze,
+    highlights,
+    term_counts,
+    term_id,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +71,23 @@ def test_a_title_counts_twice_and_a_heading_once():
 
     assert counts.counts == {term_id("wing"): 3, term_id("lift"): 2, term_id("drag"): 1}
     assert counts.length == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "language", "marked"),
+    [
+        ("Weaving and weavers weave.", "weave", "english", ["Weaving", "weave"]),
+        ("call parseHttpHeader() now", "http", "english", ["parseHttpHeader"]),
+        ("Die Webstühle stehen.", "Webstuhl", "german", ["Webstühle"]),
+        ("私は東京都に住む", "東京都", "english", ["東京都"]),
+        ("nothing of the kind", "loom", "english", []),
+    ],
+)
+def test_highlights_are_the_words_that_were_looked_for(text, query, language, marked):
+    sought = {language: frozenset(analyze(query, language=language, query=True))}
+
+    assert [text[start:end] for start, end in highlights(text, sought)] == marked
+
+
+def test_highlights_of_a_long_text_are_bounded():
+    assert len(highlights("loom " * 1_000, {"english": frozenset({"loom"})})) == MAX_HIGHLIGHTS

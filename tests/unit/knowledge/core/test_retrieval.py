@@ -94,6 +94,7 @@ def test_a_hit_points_into_its_document_and_shows_terms_only_when_asked():
         "score": 0.5,
         "start": 0,
         "end": 31,
+        "highlights": ((2, 6),),
     }
 
 
