@@ -11,18 +11,15 @@ from typing import Any, cast
 from agents.assembly.mcp_links import McpServer, McpServers
 from agents.assembly.mcp_tools import McpGrant, McpTool
 from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
-from agents.core.context import ContextOrchestrator, ContextSource
-from agents.core.interceptors import MarkInjections, RedactSecrets
+from agents.build import build_agent
+from agents.core.interceptors import RedactSecrets
 from agents.core.ports import ModelProvider, TextEmbedder, Tool
 from agents.core.runtime import Agent, AgentConfig
 from agents.core.types import ToolSpec
-from agents.memory.agent_memory import AgentMemory
-from agents.memory.recall import KnowledgeSource, MemorySource
 from agents.models import McpConnection
 from agents.models import Scene as SceneRow
 from agents.models import Tool as ToolRow
 from agents.skills.loader import Skill
-from agents.skills.skill_library import SkillLibrary
 from agents.store.gate import Decide
 from agents.tools.calculator import calculator_tool
 from agents.tools.delegate import delegate_tool
@@ -81,7 +78,7 @@ class Workshop:
         servers: McpServers,
     ) -> None:
         self._files_root, self._listed = files_root, tuple(listed)
-        self._interceptors = (RedactSecrets(secrets), MarkInjections())
+        self._interceptors = (RedactSecrets(secrets),)
         self._embedder, self._servers = embedder, servers
         knowledge, memory = ScopedKnowledge(), ScopedMemory()
         tools: list[FunctionTool] = [
@@ -118,21 +115,19 @@ class Workshop:
         return agent
 
     def _built(self, blueprint: Blueprint, provider: ModelProvider) -> Agent:
-        skills = None
-        if blueprint.skills:
-            skills = SkillLibrary(
-                [text.skill for text in blueprint.skills],
-                embedder=self._embedder(),
-                count=provider.count,
-            )
-        return Agent(
+        spec = blueprint.spec
+        # Documents come to an agent that is bound to some and cannot look into them itself.
+        given = bool(spec["collections"]) and SEARCH_KNOWLEDGE not in spec["tools"]
+        return build_agent(
             provider=provider,
             config=config_of(blueprint),
             tools=self._granted(blueprint),
-            memory=AgentMemory(count=provider.count, sessions=ScopedSessions()),
-            context=ContextOrchestrator(_sources_of(blueprint.spec)),
+            memory=ScopedMemory(),
+            sessions=ScopedSessions(),
+            knowledge=ScopedKnowledge() if given else None,
             interceptors=self._interceptors,
-            skills=skills,
+            skills=[text.skill for text in blueprint.skills],
+            embedder=self._embedder,
         )
 
     def _granted(self, blueprint: Blueprint) -> list[Tool]:
@@ -148,14 +143,6 @@ class Workshop:
         made: list[FunctionTool] = [*file_tools(self._files_root / workspace_id, writable=True)]
         made.append(http_fetch_tool(fetch_hosts, listed=self._listed))
         return {tool.spec.name: tool for tool in made}
-
-
-def _sources_of(spec: Mapping[str, Any]) -> list[ContextSource]:
-    """Return what may fill an agent's window: memory, and documents it does not search itself."""
-    sources: list[ContextSource] = [MemorySource(ScopedMemory())]
-    if spec["collections"] and SEARCH_KNOWLEDGE not in spec["tools"]:
-        sources.append(KnowledgeSource(ScopedKnowledge()))
-    return sources
 
 
 def config_of(blueprint: Blueprint) -> AgentConfig:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from weakref import WeakKeyDictionary
 
-from agents.core.errors import ModelDeclined
+from agents.core.errors import ModelDeclined, ModelReplyInvalid
+from agents.core.languages import KNOWN, language_of
 from agents.core.patterns import linear_search
 from agents.core.ports import CallContext, ModelReply, ModelRequest
 from agents.core.transcript import Transcript
@@ -145,6 +146,45 @@ class ContentFilter(PassThrough):
         del request, call
         if self._search(reply.message.content):
             raise ModelDeclined("The content filter holds back the answer.")
+        return reply
+
+
+class AnswerLanguage(PassThrough):
+    """Have answers in one language: another one is asked for once more, then the run fails.
+
+    Only what is plainly in another language counts; numbers, names and code pass.
+
+    Args:
+        language: A code such as `de`, of those in `agents.core.languages.KNOWN`.
+
+    Raises:
+        ValueError: It cannot be told.
+    """
+
+    rewrites_reply = True
+
+    def __init__(self, language: str) -> None:
+        if language not in KNOWN:
+            known = ", ".join(sorted(KNOWN))
+            raise ValueError(f"{language!r} is no language that can be told; there are: {known}.")
+        self._language = language
+
+    async def before(self, request: ModelRequest, call: CallContext) -> ModelRequest:
+        if not call.attempt:
+            return request
+        order = Message(role="user", content=f"Answer in the language {self._language!r}.")
+        return replace(request, messages=[*request.messages, order])
+
+    async def after(
+        self, request: ModelRequest, reply: ModelReply, call: CallContext
+    ) -> ModelReply:
+        del request, call
+        found = "" if reply.message.tool_calls else language_of(reply.message.content)
+        if found and found != self._language:
+            raise ModelReplyInvalid(
+                f"The answer is in {found!r}, and {self._language!r} was asked for.",
+                code="agents.wrong_language",
+            )
         return reply
 
 

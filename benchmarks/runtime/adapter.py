@@ -1,4 +1,7 @@
-"""Our agent as a peer of the framework benchmark: gate, quotas, events, memory, interceptors on."""
+"""Our agent as a peer of the framework benchmark, built as the cluster builds its agents.
+
+Gate, quotas, events, memory, context and interceptors are on.
+"""
 # ruff: noqa: ANN401, FBT001, FBT002 -- the shape is the benchmark's, and it is untyped
 
 from collections.abc import Callable
@@ -13,13 +16,13 @@ class Peer(Adapter):
     dists = ("openai",)
 
     def load(self) -> None:
-        from agents.core import events, interceptors, runtime  # noqa: PLC0415 -- the import is measured
-        from agents.memory import agent_memory  # noqa: PLC0415 -- as above
+        from agents import build  # noqa: PLC0415 -- the import is measured
+        from agents.core import events, interceptors, runtime  # noqa: PLC0415 -- as above
         from agents.providers import openai_compat  # noqa: PLC0415 -- as above
         from agents.tools import policy, registry  # noqa: PLC0415 -- as above
 
-        self.runtime, self.events, self.provider = runtime, events, openai_compat
-        self.interceptors, self.memory, self.policy = interceptors, agent_memory, policy
+        self.build, self.runtime, self.events = build, runtime, events
+        self.provider, self.interceptors, self.policy = openai_compat, interceptors, policy
         define: Callable[..., Any] = registry.define_tool
         self.tools = {
             "ok": define(add_ok, name="add", description=TOOL_DOC),
@@ -34,22 +37,19 @@ class Peer(Adapter):
         self, client: Any, tool: str = "ok", stream: bool = False, max_steps: int | None = 50
     ) -> Any:
         del stream
-        return self._agent(client, tool, max_steps, memory=None)
+        return self._agent(client, tool, max_steps)
 
-    def _agent(self, client: Any, tool: str, max_steps: int | None, memory: Any) -> Any:
+    def _agent(self, client: Any, tool: str, max_steps: int | None, **memory: Any) -> Any:
         limits = {} if max_steps is None else {"max_steps": max_steps}
         kept = self.interceptors
-        return self.runtime.Agent(
+        return self.build.build_agent(
             provider=client,
             config=self.runtime.AgentConfig(name="bench", instructions=SYSTEM, **limits),
             tools=[self.tools[tool]],
+            memory=_Memory(),
+            interceptors=[kept.Audit(self._audit), kept.RedactSecrets()],
             events=self.events.EventBus(),
-            memory=memory,
-            interceptors=[
-                kept.Audit(self._audit),
-                kept.RedactSecrets(),
-                kept.MarkInjections(),
-            ],
+            **memory,
         )
 
     def _audit(self, entry: object) -> None:
@@ -76,8 +76,7 @@ class Peer(Adapter):
         return text, deltas
 
     def make_session_agent(self, client: Any) -> Any:
-        memory = self.memory.AgentMemory(count=client.count, **self.session_options)
-        return self._agent(client, "ok", 50, memory)
+        return self._agent(client, "ok", 50, **self.session_options)
 
     session_options: dict[str, Any] = {"compact": False}
 
@@ -94,6 +93,19 @@ class Compacting(Peer):
     """The same with the window on."""
 
     session_options = {"window_tokens": 600, "notes_tokens": 400}
+
+
+class _Memory:
+    """A store of what outlives a run that holds nothing yet; it is asked before each run."""
+
+    async def remember(
+        self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
+    ) -> str:
+        raise NotImplementedError("no case of the benchmark remembers")
+
+    async def recall(self, query: str, *, limit: int = 8) -> list[Any]:
+        del query, limit
+        return []
 
 
 class _Gate:
