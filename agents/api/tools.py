@@ -38,7 +38,12 @@ class SceneSerializer(SceneChangesSerializer):
 
 
 class SkillSerializer(StrictSerializer):
-    markdown = TextField(trim_whitespace=False, help_text="A whole SKILL.md.")
+    markdown = TextField(
+        trim_whitespace=False, required=False, help_text="A whole SKILL.md; or give an archive."
+    )
+    archive = TextField(
+        required=False, help_text="A zip of a folder with a SKILL.md in it, as base64."
+    )
     state = serializers.ChoiceField(choices=["draft", "active"], required=False)
 
 
@@ -130,9 +135,11 @@ class SkillListView(ApiView):
         operation_id="skills_import", request=SkillSerializer, responses={201: OpenApiTypes.OBJECT}
     )
     def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Keep the skill of a SKILL.md, as a draft unless `state` says active."""
+        """Keep the skill of a SKILL.md or an archive, as a draft unless `state` says active."""
+        body = self.valid(SkillSerializer)
+        archive = skills.archive_decoded(body.pop("archive", ""))
         skill_id = skills.skill_import(
-            workspace_id=self.principal.workspace_id, **self.valid(SkillSerializer)
+            workspace_id=self.principal.workspace_id, archive=archive, **body
         )
         return Response({"id": skill_id}, status=201)
 

@@ -1,5 +1,6 @@
 """Writes of skills."""
 
+import base64
 from typing import Any
 
 from django.db import transaction
@@ -31,7 +32,9 @@ def skill_import(
     try:
         skill = loader.from_archive(archive) if archive else loader.parse(markdown)
     except SkillInvalid as error:
-        raise _refused(str(error)) from None
+        raise _refused(str(error), field="archive" if archive else "markdown") from None
+    if archive and markdown:
+        raise _refused("Give either a SKILL.md or an archive.")
     values: dict[str, Any] = {
         "description": skill.description,
         "instructions": skill.instructions,
@@ -69,7 +72,17 @@ def skill_set_state(*, workspace_id: str, name: str, state: str) -> None:
         row.save(update_fields=["state", "updated_at"])
 
 
-def _refused(message: str) -> InputInvalid:
-    return InputInvalid(
-        f"markdown: {message}", errors=(FieldError(field="markdown", message=message),)
-    )
+def archive_decoded(text: str) -> bytes:
+    """Return the bytes of an archive that came as base64.
+
+    Raises:
+        InputInvalid: It is no base64.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise _refused("Must be base64.", field="archive") from None
+
+
+def _refused(message: str, *, field: str = "markdown") -> InputInvalid:
+    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))

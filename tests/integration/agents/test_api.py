@@ -1,5 +1,9 @@
 """Agents and what belongs to them over REST."""
 
+import base64
+import io
+import zipfile
+
 import pytest
 
 from agents.models import Agent, Endpoint, MemoryEntry, Skill
@@ -242,4 +246,43 @@ def test_a_skill_that_is_broken_is_a_problem_and_writes_nothing(tenant, markdown
 
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == ["markdown"]
+    assert not Skill.objects.exists()
+
+
+def zipped(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return base64.b64encode(packed.getvalue()).decode()
+
+
+SKILL = "---\nname: weave\ndescription: How to weave.\n---\nSee notes/warp.md."
+
+
+def test_a_skill_comes_as_an_archive_with_its_files(tenant):
+    body = {"archive": zipped(**{"weave/SKILL.md": SKILL, "weave/notes/warp.md": "Tight."})}
+
+    response = tenant.client().post(f"{API}/skills", body, format="json")
+
+    assert response.status_code == 201
+    assert Skill.objects.get().files == {"notes/warp.md": "Tight."}
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        "not base64!",
+        base64.b64encode(b"not a zip").decode(),
+        zipped(**{"README.md": "no skill"}),
+        zipped(**{"SKILL.md": SKILL, "../../etc/cron.d/evil": "* * * * *"}),
+        zipped(**{"SKILL.md": SKILL, "/etc/passwd": "root"}),
+        zipped(**{"SKILL.md": "---\nname: [\n---\nbroken"}),
+    ],
+)
+def test_an_archive_that_is_no_skill_is_a_problem_and_writes_nothing(tenant, archive):
+    response = tenant.client().post(f"{API}/skills", {"archive": archive}, format="json")
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["archive"]
     assert not Skill.objects.exists()
