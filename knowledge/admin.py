@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
@@ -191,6 +192,11 @@ class DocumentAdmin(LoomAdmin):
         ),
     )  # fmt: skip
     empty = "Upload a file or paste a text; agents find and cite it as soon as it is read."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        # Memories have a page of their own, with who may see them and how long they hold.
+        rows = super().get_queryset(request)
+        return rows.exclude(collection__kind=Collection.Kind.MEMORY)
 
     @display(description="document")
     def titled(self, document: Document) -> str:
