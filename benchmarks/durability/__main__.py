@@ -153,7 +153,7 @@ def _look(over: Plane, ids: list[str], measured: Measured) -> None:
         "SELECT max(e.at - greatest(dead.seen_at, taker.started_at)) FROM cluster_event e"
         " JOIN cluster_worker dead ON dead.name = e.data->>'previous'"
         " JOIN cluster_worker taker ON taker.name = e.data->>'worker'"
-        " WHERE e.type = 'task.taken_over'"
+        " WHERE e.type = 'task.taken_over' AND dead.seen_at < e.at"
     )[0][0]
     measured.takeover_max_s = round(slowest.total_seconds(), 2) if slowest else 0.0
     for promise, query in PROMISES.items():
