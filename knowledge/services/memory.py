@@ -17,6 +17,7 @@ from knowledge.models import Chunk, Collection, Document, EmbeddingModel
 from knowledge.selectors import scope_slug
 from knowledge.services.embeddings import INDEX_JOB
 from knowledge.store import statistics, vectors, writing
+from knowledge.store.rows import rows
 
 SHOWN = "shown"  # the tag of what may be found
 
@@ -39,11 +40,7 @@ class Memory:
 
 def memory_index(*, workspace_id: UUID | str, scope: str, memory: Memory) -> None:
     """Make a memory findable in its scope. Runs inside the caller's transaction."""
-    collection, _ = Collection.objects.get_or_create(
-        workspace_id=workspace_id,
-        slug=scope_slug(scope),
-        defaults={"name": scope[:200], "kind": Collection.Kind.MEMORY},
-    )
+    collection = _collection(workspace_id, scope)
     digest = hashlib.sha256(f"{memory.occasion}\x00{memory.text}".encode()).hexdigest()
     document = Document.objects.create(
         workspace_id=workspace_id,
@@ -86,10 +83,28 @@ def memories_show(*, workspace_id: UUID | str, memory_ids: Sequence[str], shown:
 def memories_drop(*, workspace_id: UUID | str, memory_ids: Sequence[str]) -> None:
     """Take memories out of the index. Runs inside the caller's transaction."""
     documents = _documents(workspace_id, memory_ids)
-    collections = set(documents.values_list("collection_id", flat=True))
+    numbers = set(documents.values_list("collection_id", flat=True))
     documents.delete()
-    for collection_id in sorted(collections):
-        transaction.on_commit(lambda number=collection_id: _tidy(number), robust=True)
+    for row in Collection.objects.select_for_update().filter(pk__in=numbers).order_by("pk"):
+        if row.documents.exists():  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+            transaction.on_commit(lambda number=row.pk: _tidy(number), robust=True)
+        else:
+            vectors.indexes_drop(row.pk)
+            writing.collection_clear(row.pk)
+            row.delete()
+
+
+def _collection(workspace_id: UUID | str, scope: str) -> Collection:
+    """Return a scope's collection, held so that nobody removes it as empty meanwhile."""
+    while True:
+        row, _ = Collection.objects.get_or_create(
+            workspace_id=workspace_id,
+            slug=scope_slug(scope),
+            defaults={"name": scope[:200], "kind": Collection.Kind.MEMORY},
+        )
+        held = "SELECT id FROM knowledge_collection WHERE id = %(c)s FOR KEY SHARE"
+        if rows(held, {"c": row.pk}):
+            return row
 
 
 def _documents(workspace_id: UUID | str, memory_ids: Sequence[str]) -> QuerySet[Document]:

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from agents.models import MemoryEntry
-from knowledge.models import CachedEmbedding, Document
+from knowledge.models import CachedEmbedding, Collection, Document, StatisticsDelta
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +47,7 @@ def test_a_run_recalls_within_each_conversation_and_leaves_only_cached_embedding
     scores = [float(line[4]) for line in lines if line[0] == "a/q1"]
     assert scores == sorted(set(scores), reverse=True)
     assert MemoryEntry.objects.count() == Document.objects.count() == 0
+    assert Collection.objects.count() == StatisticsDelta.objects.count() == 0
     assert CachedEmbedding.objects.exists()
 
 
