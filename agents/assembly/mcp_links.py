@@ -103,7 +103,12 @@ class McpServers:
         """
         link = _Link(server, self._connect)
         try:
-            return await link.tools()
+            async with asyncio.timeout(2 * CONNECT_S):  # to connect, and to list
+                return await link.tools()
+        except TimeoutError:
+            raise ToolFailed(f"The MCP server {server.slug!r} does not list its tools.") from None
+        except _Broken as error:
+            raise ToolFailed(f"The MCP server {server.slug!r} broke off: {error}") from None
         finally:
             await link.close()
 

@@ -280,6 +280,8 @@ def mcp_connection_create(
         raise _refused("url", "Give either the url of a server or the command that starts one.")
     if url and (arguments or environment):
         raise _refused("url", "Arguments and environment are for a command.")
+    if command and fields.get("secret"):
+        raise _refused("secret", "For a url; a command is given secrets in its environment.")
     fault = url_fault(url) if url else None
     if fault:
         raise _refused("url", fault)

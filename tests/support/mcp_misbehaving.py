@@ -4,7 +4,8 @@
 
 HOW: `shapeless` lists no tools, `renamed` describes its tools otherwise, `endless` lists pages for
 ever, `odd` lists tools with schemas that are none, `dead` ends at once, `silent` never answers,
-`flood` fills stderr first.
+`flood` fills stderr first, `mute` connects and never lists,
+`dying` ends when it is to list.
 """
 
 import json
@@ -38,6 +39,10 @@ def tool(name: str) -> dict[str, Any]:
 
 
 def listed(cursor: str | None) -> dict[str, Any]:
+    if "dying" in HOW:
+        os._exit(3)
+    if "mute" in HOW:
+        time.sleep(3600)
     if "shapeless" in HOW:
         return {"tools": [{"name": "text", "inputSchema": "a text"}]}
     if "odd" in HOW:

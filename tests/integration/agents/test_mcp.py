@@ -255,6 +255,20 @@ def test_a_list_of_tools_that_is_none_is_refused(workspace_id):
     assert found["error"].startswith("The MCP server 'bad' said what cannot be read:")
 
 
+def test_a_server_that_connects_and_never_lists_is_given_up(workspace_id, monkeypatch):
+    monkeypatch.setattr(mcp_links, "CONNECT_S", 1.0)
+
+    found = look(workspace_id, connect(workspace_id, "mute"))
+
+    assert found == {"ok": False, "error": "The MCP server 'bad' does not list its tools."}
+
+
+def test_a_server_that_dies_while_it_lists_is_noted(workspace_id):
+    found = look(workspace_id, connect(workspace_id, "dying"))
+
+    assert found["error"].startswith("The MCP server 'bad' broke off: Connection closed")
+
+
 def test_a_flood_on_stderr_does_not_stop_a_server(workspace_id):
     found = look(workspace_id, connect(workspace_id, "flood"))
 
