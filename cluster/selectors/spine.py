@@ -30,6 +30,16 @@ from cluster.core.types import (
 )
 from cluster.models import PhaseRecord, Task
 
+# This is read at every turn of the loop, and columns are what Django's queries cost.
+_SEEN = (
+    "workspace_id", "goal", "context", "checks", "collections", "tools", "metadata", "actor",
+    "status", "cycle", "max_cycles", "min_score", "budget_usd", "deadline_at", "parent_id",
+    "root_id", "depth", "agent_id", "spawned_cycle", "cancel_requested_at", "crash_count",
+    "unavailable_since", "unavailable_reason",
+)  # fmt: skip
+_CHILD_SEEN = (
+    "plan_key", "goal", "status", "outcome", "answer", "score", "citations", "error_message",
+)  # fmt: skip
 PATIENCE_S = 3600.0
 PATIENCE_UNPROVEN_S = 30.0
 _RESULTS: dict[str, type[Any]] = {
@@ -51,7 +61,9 @@ def task_view(*, claim: Claim) -> TaskView:
     with transaction.atomic():
         task = (
             Task.objects.select_related("agent", "root")
+            .only(*_SEEN, "agent__slug", "root__budget_usd")
             .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
+            .order_by()
             .first()
         )
         if task is None:
@@ -182,8 +194,9 @@ def child_view(child: Task) -> ChildView:
 def _children(task: Task, scaled: Scaled) -> tuple[ChildView, ...]:
     """Return the parts' tasks in the plan's order, those kept from an earlier cycle included."""
     kept = {part.reuse_task_id: part.key for part in scaled.parts if part.reuse_task_id}
-    fresh = {c.plan_key: c for c in Task.objects.filter(parent=task, parent_cycle=task.cycle)}
-    again = {str(c.id): c for c in Task.objects.filter(id__in=list(kept), parent=task)}
+    parts = Task.objects.filter(parent=task).only(*_CHILD_SEEN).order_by()
+    fresh = {c.plan_key: c for c in parts.filter(parent_cycle=task.cycle)}
+    again = {str(c.id): c for c in parts.filter(id__in=list(kept))} if kept else {}
     found = [
         again.get(part.reuse_task_id) if part.reuse_task_id else fresh.get(part.key)
         for part in scaled.parts
@@ -194,14 +207,14 @@ def _children(task: Task, scaled: Scaled) -> tuple[ChildView, ...]:
 def _earlier(task: Task) -> tuple[ChildView, ...]:
     if task.cycle == 1:
         return ()
-    rows = Task.objects.filter(parent=task, parent_cycle__lt=task.cycle).order_by(
-        "plan_order", "id"
-    )
+    rows = Task.objects.filter(parent=task, parent_cycle__lt=task.cycle).only(*_CHILD_SEEN)
+    rows = rows.order_by("plan_order", "id")
     return tuple(child_view(child) for child in rows)
 
 
 def _inputs(task: Task) -> tuple[ChildView, ...]:
-    rows = Task.objects.filter(edges_out__successor=task).order_by("plan_order", "id")
+    rows = Task.objects.filter(edges_out__successor=task).only(*_CHILD_SEEN)
+    rows = rows.order_by("plan_order", "id")
     return tuple(child_view(row) for row in rows)
 
 

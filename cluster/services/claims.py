@@ -1,17 +1,22 @@
 """Who holds which task: claims, leases, and what to think of a worker that died."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
 
 from cluster.core.types import Claim, Phase
-from cluster.models import Task
+from cluster.models import Task, Worker
 from cluster.services.journal import event_append, phase_begin, task_save
 
+SUSPECT_DEATHS = 3
+SUSPECTED, WATCHED = 1, 2
+"""A task's suspicion: to be claimed with no other suspect beside it, and claimed so."""
+
 # Picked by priority, then by the workspace with the fewest in flight, then by age. A row that
-# another worker is just taking is skipped, so two workers never wait for each other here.
+# another worker is just taking is skipped, so two workers never wait for each other here. Of the
+# tasks that were in flight at three deaths each worker holds one at a time: the next death tells.
 _TAKE = """
 WITH busy AS (
     SELECT workspace_id, count(*) AS n FROM cluster_task
@@ -19,20 +24,26 @@ WITH busy AS (
 ), due AS (
     SELECT t.id, t.priority, t.due_at,
            coalesce(b.n, 0) + row_number() OVER (
-               PARTITION BY w.id ORDER BY t.priority DESC, t.due_at, t.id) AS turn
+               PARTITION BY w.id ORDER BY t.priority DESC, t.due_at, t.id) AS turn,
+           row_number() OVER (
+               PARTITION BY t.suspicion > 0 ORDER BY t.priority DESC, t.due_at, t.id) AS nth
     FROM access_workspace w
     CROSS JOIN LATERAL (
-        SELECT id, priority, due_at FROM cluster_task
+        SELECT id, priority, due_at, suspicion FROM cluster_task
         WHERE workspace_id = w.id AND due_at <= clock_timestamp()
           AND (lease_until IS NULL OR lease_until <= clock_timestamp())
         ORDER BY priority DESC, due_at, id LIMIT %(window)s
     ) t
     LEFT JOIN busy b ON b.workspace_id = w.id
 ), picked AS (
-    SELECT c.id, c.lease_until AS lapsed, c.claimed_by AS previous
+    SELECT c.id, c.lease_until AS lapsed, c.claimed_by AS previous, c.suspicion
     FROM cluster_task c JOIN due ON due.id = c.id
     WHERE c.due_at <= clock_timestamp()
       AND (c.lease_until IS NULL OR c.lease_until <= clock_timestamp())
+      AND (c.suspicion = 0 OR due.nth = 1 AND NOT EXISTS (
+          SELECT FROM cluster_task h
+          WHERE h.claimed_by = %(worker)s AND h.suspicion > 0
+            AND h.lease_until > clock_timestamp()))
     ORDER BY due.priority DESC, due.turn, due.due_at, due.id
     LIMIT %(limit)s
     FOR UPDATE OF c SKIP LOCKED
@@ -42,9 +53,11 @@ SET attempt = t.attempt + 1,
     claimed_by = %(worker)s,
     lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
     started_at = coalesce(t.started_at, clock_timestamp()),
-    status = 'running'
+    status = 'running',
+    suspicion = CASE WHEN t.suspicion > 0 THEN 2 ELSE 0 END
 FROM picked p WHERE t.id = p.id
-RETURNING t.id, t.workspace_id, t.attempt, p.lapsed, p.previous, clock_timestamp()
+RETURNING t.id, t.workspace_id, t.attempt, p.lapsed, p.previous, clock_timestamp(),
+    p.suspicion
 """
 
 
@@ -91,15 +104,21 @@ def claims_take(*, worker: str, limit: int, lease_s: float) -> list[Claim]:
             for row in rows
         ]
         lapsed = {str(row[0]): row[4] for row in rows if row[3] is not None}
+        watched = {str(row[0]) for row in rows if row[6] == WATCHED}
         if claims:
-            _note(claims, lapsed, rows[0][5])
+            cursor.execute(
+                "UPDATE cluster_worker SET running = running + %s WHERE name = %s",
+                [len(claims), worker],
+            )
+            _note(claims, lapsed, watched, rows[0][5])
     return claims
 
 
-def _note(claims: Sequence[Claim], lapsed: dict[str, str], at: datetime) -> None:
+def _note(claims: Sequence[Claim], lapsed: dict[str, str], watched: set[str], at: datetime) -> None:
     """Write each claim's event, and count the deaths at one and the same step."""
     tasks = {str(t.id): t for t in Task.objects.filter(id__in=[c.task_id for c in claims])}
     steps = _steps_recorded(list(lapsed))
+    crowds = _crowds(lapsed.values())
     for claim in claims:
         task = tasks[claim.task_id]
         if claim.task_id not in lapsed:
@@ -111,24 +130,36 @@ def _note(claims: Sequence[Claim], lapsed: dict[str, str], at: datetime) -> None
         if lapsed[claim.task_id] == claim.worker:
             continue  # late with its heartbeat, as when the database was away: not dead
         marker = f"{task.cycle}/{task.phase}/{steps.get(claim.task_id, 0)}"
-        task.crash_count = 1 + _deaths(task, marker) if task.crash_marker == marker else 1
-        task.crash_marker = marker
+        alone = claim.task_id in watched or crowds.get(lapsed[claim.task_id], 0) <= 1
         event_append(
             task, "task.taken_over", at,
-            worker=claim.worker, previous=lapsed[claim.task_id], step=marker,
+            worker=claim.worker, previous=lapsed[claim.task_id], step=marker, alone=alone,
         )  # fmt: skip
-        task_save(task, "crash_count", "crash_marker")
+        deaths, task.crash_count = _deaths(task, marker)
+        if deaths >= SUSPECT_DEATHS and not task.suspicion:
+            task.suspicion = SUSPECTED
+        task_save(task, "crash_count", "suspicion")
 
 
-def _deaths(task: Task, marker: str) -> int:
-    """Return how many workers have died at one and the same step of a task before.
+def _crowds(workers: Iterable[str]) -> dict[str, int]:
+    """Return how many tasks each of these workers held when it was last seen."""
+    rows = Worker.objects.filter(name__in=set(workers)).values_list("name", "running")
+    return dict(rows)
 
-    One that was seen again afterwards was only late, as on a machine that is too busy.
+
+def _deaths(task: Task, marker: str) -> tuple[int, int]:
+    """Return how many workers died at one and the same step of a task, and how many of them of it.
+
+    One that was seen again afterwards was only late, as on a machine that is too busy. One that
+    held many tasks may have died of any of them, or been killed: that counts against none, until
+    the task has been claimed with no other suspect beside it.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT count(DISTINCT e.data->>'previous') FROM cluster_event e
+            SELECT count(DISTINCT e.data->>'previous'),
+                   count(DISTINCT e.data->>'previous') FILTER (WHERE (e.data->>'alone')::bool)
+            FROM cluster_event e
             LEFT JOIN cluster_worker w ON w.name = e.data->>'previous'
             WHERE e.task_id = %s AND e.type = 'task.taken_over' AND e.data->>'step' = %s
               AND (w.seen_at IS NULL OR w.seen_at < e.at)
@@ -137,7 +168,7 @@ def _deaths(task: Task, marker: str) -> int:
         )
         row = cursor.fetchone()
     assert row is not None
-    return row[0]
+    return row[0], row[1]
 
 
 def _steps_recorded(task_ids: Sequence[str]) -> dict[str, int]:

@@ -124,13 +124,17 @@ def _carry_out(  # noqa: PLR0911 -- one line a step
 
 def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str) -> None:
     """Move the cursor behind a recorded phase."""
-    task.unavailable_since, task.unavailable_reason, task.mishap_count = None, "", 0
+    task.unavailable_since, task.unavailable_reason = None, ""
+    task.mishap_count, task.crash_count, task.suspicion = 0, 0, 0
     following = _NEXT.get(phase)
     phase_begin(task, following, now)
     task.progress_total = len(Phase)
     task.progress_done = list(Phase).index(phase) + 1
     task.progress_message = message[:500]
-    task_save(task, *_CURSOR, "unavailable_since", "unavailable_reason", "mishap_count", *fields)
+    task_save(
+        task, *_CURSOR, "unavailable_since", "unavailable_reason", "mishap_count", "crash_count",
+        "suspicion", *fields,
+    )  # fmt: skip
 
 
 def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:

@@ -193,7 +193,7 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         task.status, task.outcome, task.finished_at = Status.QUEUED.value, None, None
         task.error_code, task.error_message = "", ""
         task.cancel_requested_at, task.cancel_reason = None, ""
-        task.unavailable_since, task.crash_count, task.crash_marker = None, 0, ""
+        task.unavailable_since, task.crash_count, task.suspicion = None, 0, 0
         task.mishap_count = 0
         task.deadline_at = None
         task.answer, task.citations, task.score, task.verified = None, [], None, False
@@ -204,7 +204,7 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         task_save(
             task, "cycle", "max_cycles", "status", "outcome", "finished_at", "error_code",
             "error_message", "cancel_requested_at", "cancel_reason", "unavailable_since",
-            "crash_count", "crash_marker", "mishap_count", "deadline_at", "answer", "citations",
+            "crash_count", "suspicion", "mishap_count", "deadline_at", "answer", "citations",
             "score", "verified", "due_at", "progress_message", "phase", "phase_started_at",
         )  # fmt: skip
         live.task_wake(task_id)

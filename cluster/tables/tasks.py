@@ -60,8 +60,10 @@ class Task(models.Model):
     claimed_by = models.CharField(max_length=100, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     event_seq = models.PositiveIntegerField(default=0)
-    crash_marker = models.CharField(max_length=100, blank=True)
     crash_count = models.PositiveSmallIntegerField(default=0)
+    suspicion = models.PositiveSmallIntegerField(
+        default=0, help_text="0 none; 1 in flight at several deaths; 2 claimed with no other such."
+    )
     mishap_count = models.PositiveSmallIntegerField(default=0)
     unavailable_since = models.DateTimeField(null=True, blank=True)
     unavailable_reason = models.CharField(max_length=500, blank=True)

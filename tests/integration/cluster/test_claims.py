@@ -255,6 +255,49 @@ def test_a_worker_is_seen_and_seen_to_stop() -> None:
     assert Worker.objects.get().stopped_at is not None
 
 
+def die_holding(*ids: str, worker: str) -> list[str]:
+    """Have a worker take what it can, be seen with it, and die; return what it took."""
+    worker_seen(name=worker, slots=64, running=0)
+    taken = [claim.task_id for claim in take(worker)]
+    lapse(*ids)
+    return taken
+
+
+def test_a_step_that_was_alone_in_flight_at_three_deaths_is_set_aside(workspace_id: str) -> None:
+    task_id = submit(workspace_id)
+    for n in range(4):
+        die_holding(task_id, worker=f"worker-{n}")
+
+    work(FakeWorld(), worker="worker-5")
+
+    task = Task.objects.get()
+    assert (task.status, task.error_code) == ("failed", "cluster.poison")
+
+
+def test_tasks_that_die_in_a_crowd_are_tried_one_at_a_time_and_not_set_aside(
+    workspace_id: str,
+) -> None:
+    ids = [submit(workspace_id) for _ in range(4)]
+    crowds = [len(die_holding(*ids, worker=f"worker-{n}")) for n in range(4)]
+
+    alone = die_holding(worker="worker-4")
+    beside = take("worker-4")
+
+    assert crowds == [4, 4, 4, 4]
+    assert set(Task.objects.values_list("suspicion", "crash_count")) == {(1, 0), (2, 0)}
+    assert (len(alone), beside) == (1, [])
+
+
+def test_a_suspect_that_gets_on_is_none_any_more(workspace_id: str) -> None:
+    ids = [submit(workspace_id) for _ in range(2)]
+    for n in range(4):
+        die_holding(*ids, worker=f"worker-{n}")
+
+    work(FakeWorld(), worker="worker-5")
+
+    assert set(Task.objects.values_list("status", "suspicion")) == {("succeeded", 0)}
+
+
 # ---------------------------------------------------------------- who is next
 
 
