@@ -112,8 +112,6 @@ GAPS: Final[dict[str, str]] = {
     "commands.json": "not marked yet, see tests/integration/doors/test_commands.py",
     "commands.knowledge_ingest": "not marked yet, see tests/integration/knowledge/test_commands.py",
     "commands.mcp": "not marked yet, see tests/e2e/test_mcp_doors.py",
-    "commands.memory_run": "not tested",
-    "commands.retrieval_run": "not marked yet, see tests/integration/knowledge/test_commands.py",
     "commands.submit": "not marked yet, see tests/integration/doors/test_commands.py",
     "commands.workspace_create": "not marked yet, see tests/integration/access",
     "environment.home": "not marked yet, see tests/integration/embedded",

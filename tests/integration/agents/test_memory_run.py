@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 
 from agents.models import MemoryEntry
 from knowledge.models import CachedEmbedding, Collection, Document, StatisticsDelta
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,6 +31,7 @@ def folder(tmp_path, corpus=CORPUS, queries=QUERIES):
     return tmp_path
 
 
+@requirement("commands.memory_run")
 def test_a_run_recalls_within_each_conversation_and_leaves_only_cached_embeddings(tmp_path, capsys):
     run = tmp_path / "out.trec"
 

@@ -10,6 +10,7 @@ from knowledge import wiring
 from knowledge.models import CachedEmbedding, Collection, Document
 from loomsite.access.selectors import workspace_id_of
 from tests.factories.access import make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,7 @@ def test_wrong_arguments_are_usage_errors_and_write_nothing(tmp_path, capsys):
     assert Collection.objects.count() == 0
 
 
+@requirement("commands.retrieval_run")
 def test_a_run_of_a_beir_folder_is_a_trec_file_and_only_embeddings_stay(tmp_path, capsys):
     corpus = [
         {"_id": "d1", "title": "Looms", "text": "A loom weaves cloth."},
