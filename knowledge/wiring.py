@@ -15,7 +15,6 @@ from knowledge.core.ports import Embedder
 from knowledge.core.types import DocumentInput, Filters, Fusion, GroupBy, Hit, SearchQuery
 from knowledge.embedders.given import GivenVector
 from knowledge.embedders.minilm import MiniLmEmbedder
-from knowledge.embedders.openai_compat import OpenAiEmbedder
 from knowledge.loaders.registry import load
 from knowledge.services import collections, documents, embeddings, memory
 from knowledge.services.ingest import IngestResult, documents_ingest
@@ -48,6 +47,10 @@ def _configured() -> Embedder | None:
     if settings.embedding_model.lower() in ("none", "off"):
         return None
     if settings.embedding_model:
+        from knowledge.embedders.openai_compat import (  # noqa: PLC0415 -- its client costs each process half a second
+            OpenAiEmbedder,
+        )
+
         return OpenAiEmbedder(
             model=settings.embedding_model,
             base_url=settings.openai_base_url,
