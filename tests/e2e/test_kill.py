@@ -209,7 +209,7 @@ def test_a_worker_killed_in_the_middle_of_model_calls_and_tool_calls(
     ended(cluster, submit(cluster, "Say hello."))
     cluster.sql(GATES)  # pyright: ignore[reportArgumentType] -- a constant above
     before_ = model.state.purposes.copy()
-    calls = [f"[[{purpose}.latency=4000]]" for purpose in ("sense", "run", "judge")]
+    calls = [f"[[{purpose}.fault=hang*1]]" for purpose in ("sense", "run", "judge")]
     notes = ["wait here: cats purr", "dogs bark, and then wait"]
     with gate(cluster):
         tasks = [submit(cluster, f"Say this. {call}") for call in calls]
@@ -224,7 +224,6 @@ def test_a_worker_killed_in_the_middle_of_model_calls_and_tool_calls(
         )
         cluster.start_worker()
         at = kill(cluster, first)
-        model.state.latency_ms = 0
 
     statuses = ended(cluster, *tasks)
 
@@ -282,7 +281,7 @@ def test_a_stopped_worker_hands_its_tasks_on_at_once(cluster: Stack, model: Wire
     first = cluster.start_worker(LOOM_LEASE_S="60")
     make_agents(cluster, "ada")
     ended(cluster, submit(cluster, "Say hello."))
-    tasks = [submit(cluster, f"Say {n}. [[run.latency=5000]]") for n in range(3)]
+    tasks = [submit(cluster, f"Say {n}. [[run.fault=hang*1]]") for n in range(3)]
     poll(lambda: model.state.counts["in_flight"] == len(tasks))
     cluster.start_worker()
 
