@@ -10,7 +10,7 @@ ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench clean
+.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ bench: $(STAMP) ## Run the benchmarks (data: ../shared/bench, or LOOM_BENCH)
 	    echo "== $$name"; $(PY) -m "benchmarks.$$name" --json "build/bench-$$name.json" || failed=1; \
 	  fi; \
 	done; exit $$failed
+
+chaos: $(STAMP) ## Kill workers under load and see that nothing is lost or repeated
+	@$(PY) -m benchmarks.durability $(ARGS)
 
 clean: down ## Stop everything and remove what can be made again (data in .loom stays)
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -68,7 +68,9 @@ def database(url: str) -> dict[str, Any]:
         )
     # One pool per process, as large as the bridge has threads and a few more for jobs.
     pool = {"min_size": 0, "max_size": 20, "timeout": 10}
-    options = {"connect_timeout": 10, "pool": pool, **parsed.get("OPTIONS", {})}
+    # A host that vanishes must not hold its row locks until TCP gives it up.
+    limits = "-c idle_in_transaction_session_timeout=60000"
+    options = {"connect_timeout": 10, "pool": pool, "options": limits, **parsed.get("OPTIONS", {})}
     return {**parsed, "OPTIONS": options, "CONN_MAX_AGE": 0}
 
 

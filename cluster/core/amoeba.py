@@ -50,7 +50,7 @@ def next_step(view: TaskView) -> Step:  # noqa: PLR0911 -- one line a phase, rea
     if view.matched.node_id is None:
         return match.nobody(view.matched.reason)
     if view.scaled is None:
-        return scale.step(view, view.sensed, view.matched)
+        return scale.step(view, view.sensed)
     if view.scaled.split and not view.spawned:
         return scale.spawn(view.scaled)
     if view.executed is None:

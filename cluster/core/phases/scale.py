@@ -1,20 +1,15 @@
 """SCALE: alone or split, and into what."""
 
-import math
 import re
-from random import Random
 from typing import Any
 
 from cluster.core.enumeration import parts_enumerated, shared_preamble
-from cluster.core.posterior import SLOPE_M, sigmoid
-from cluster.core.splitting import Rates, SplitDecision, SplitTable, Work, decide
 from cluster.core.steps import ModelAnswer, PlanSplit, Record, Spawn
 from cluster.core.types import (
     ChildView,
     Cost,
     Json,
     Limits,
-    Matched,
     Part,
     Scaled,
     Sensed,
@@ -24,8 +19,8 @@ from cluster.core.types import (
 
 KEPT_SCORE = 0.5
 """A part's answer with less is worked on again in the next cycle."""
-PARTS_GUESSED = 3
-"""Parts a plan is expected to have before there is one."""
+PLAN_FROM = 0.7
+"""Complexity from which a split is taken to pay for its planner, its parts and their merge."""
 
 SYSTEM = (
     "You split a piece of work into parts that different specialists can do, most of them at the "
@@ -46,7 +41,7 @@ _LOOKS_BACK = re.compile(
 )
 
 
-def step(view: TaskView, sensed: Sensed, matched: Matched) -> PlanSplit | Record:
+def step(view: TaskView, sensed: Sensed) -> PlanSplit | Record:
     """Return the plan to ask for, or the decision where no model is needed for it."""
     alone = _alone(view)
     if alone:
@@ -54,10 +49,14 @@ def step(view: TaskView, sensed: Sensed, matched: Matched) -> PlanSplit | Record
     parts = parts_enumerated(view.task.goal)
     if len(parts) >= 2:  # noqa: PLR2004 -- one part is no split
         return Record(result=_enumerated(view, parts))
-    decision = _pays(view, sensed, matched)
-    if not decision.split:
-        return Record(result=Scaled(split=False, reason=decision.reason))
-    return PlanSplit(goal=view.task.goal, max_parts=_room(view), reason=decision.reason)
+    if sensed.source == "fallback":
+        reason = "no parts listed, and no model has judged how hard it is"
+        return Record(result=Scaled(split=False, reason=reason))
+    if sensed.complexity < PLAN_FROM:
+        reason = f"complexity {sensed.complexity:.2f}: planned from {PLAN_FROM:.2f} on"
+        return Record(result=Scaled(split=False, reason=reason))
+    reason = f"complexity {sensed.complexity:.2f} is taken to pay for a plan"
+    return PlanSplit(goal=view.task.goal, max_parts=_room(view), reason=reason)
 
 
 def schema(max_parts: int) -> Json:
@@ -128,20 +127,6 @@ def conclude(
 def spawn(scaled: Scaled) -> Spawn:
     """Return the children to create."""
     return Spawn(parts=scaled.parts, shared=scaled.shared)
-
-
-def _pays(view: TaskView, sensed: Sensed, matched: Matched) -> SplitDecision:
-    """Weigh working alone against a split into a few parts, by what is believed of the winner."""
-    p = min(max(matched.success_probability or 0.5, 0.01), 0.99)
-    level = math.log(p / (1 - p)) + SLOPE_M * sensed.complexity
-    work = Work(
-        x=sensed.complexity,
-        part_count=min(PARTS_GUESSED, _room(view)),
-        depth=1,
-        solve=lambda x: sigmoid(level - SLOPE_M * x),
-    )
-    rng = Random(f"{view.task.id}|{view.cycle}|split")  # noqa: S311 -- exploration, not security
-    return decide(work, SplitTable(), rates=Rates(), rng=rng)
 
 
 def _alone(view: TaskView) -> str:
