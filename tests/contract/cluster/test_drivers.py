@@ -113,6 +113,39 @@ def test_a_list_is_split_and_put_together(drive: Callable[..., Came]) -> None:
     )
 
 
+@pytest.mark.parametrize("drive", DRIVERS)
+def test_a_complex_goal_is_planned_repaired_worked_on_in_order_and_merged(
+    drive: Callable[..., Came],
+) -> None:
+    whole = "Found a town."
+
+    def sense(user: str) -> dict[str, Any]:
+        hard = 0.9 if whole in user else 0.2
+        return {"complexity": hard, "confidence": 0.9, "domain": "general", "tools": []}
+
+    def plan(user: str) -> dict[str, Any]:
+        needs = ["survey"] if "could not be used" in user else ["nobody"]
+        return {
+            "parts": [
+                {"key": "build", "goal": "Build it.", "depends_on": needs},
+                {"key": "survey", "goal": "Survey the land.", "depends_on": []},
+            ]
+        }
+
+    def run(_view: TaskView, step: RunAgent) -> RunOutcome:
+        if step.goal == whole:
+            return answered("merged" if "built on the survey" in step.context else "no")
+        if step.goal == "Build it.":
+            return answered("built on the survey" if "surveyed" in step.context else "no")
+        return answered("surveyed")
+
+    world = FakeWorld(replies={**JUDGED, "sense": sense, "plan": plan}, run=run)
+    came = drive(world, whole)
+
+    assert (came.status, came.answer, came.phases) == ("succeeded", "merged", SIX)
+    assert world.purposes["plan"] == 2
+
+
 @requirement("life.dag_failure")
 @pytest.mark.parametrize("drive", DRIVERS)
 def test_a_middle_part_that_fails_takes_with_it_what_builds_on_it(
