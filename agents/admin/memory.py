@@ -7,12 +7,12 @@ from django.http import HttpRequest
 
 from agents import wiring
 from agents.admin.base import AgentsAdmin, AgentsForm
-from agents.models import MemoryEntry
+from agents.models import MemoryEntry, MemoryUse
 from agents.services import memories
 from knowledge.core.errors import KnowledgeError
 from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
-from loomsite.access.admin.display import ago, badge, number, short
+from loomsite.access.admin.display import ago, badge, number, row, short
 from loomsite.access.admin.reach import OPERATOR
 
 _REVIEW = {"accepted": "success", "pending": "warning", "rejected": "danger"}
@@ -96,3 +96,17 @@ class MemoryEntryAdmin(AgentsAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:  # noqa: ARG002 -- Django's signature
         memories.memory_erase(workspace_id=self.home(obj), memory_id=str(obj.pk))
+
+
+@admin.register(MemoryUse)
+class MemoryUseAdmin(AgentsAdmin):
+    workspace_path = "memory__workspace"
+    list_display = (
+        row("memory", "memory"),
+        row("run__agent", "agent"),
+        number("score"),
+        ago("used_at"),
+    )
+    list_select_related = ("memory", "run__agent")
+    ordering = ("-id",)
+    empty = "What is remembered is put before runs where it fits, and noted here."

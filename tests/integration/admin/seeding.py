@@ -108,9 +108,9 @@ class Seeds:
             a.Skill, workspace=w, name=f"skill-{tag}", description=EVIL, instructions=EVIL,
             files={"a.md": EVIL},
         )  # fmt: skip
-        self.make(
+        self.memory = self.make(
             a.MemoryEntry, workspace=w, text=f"{EVIL}{tag}", valid_from=timezone.now(),
-            text_sha256=hashlib.sha256(tag.encode()).hexdigest(), embedding=[0.5] * 384,
+            text_sha256=hashlib.sha256(tag.encode()).hexdigest(),
         )  # fmt: skip
         budget = self.make(
             a.Budget, workspace=w, scope="user", scope_id=f"{EVIL}{tag}", limit_usd="5"
@@ -131,6 +131,7 @@ class Seeds:
             version=self.version, session=session, goal=EVIL, answer=EVIL, status="ended",
             started_at=now, ended_at=now,
         )  # fmt: skip
+        self.make(a.MemoryUse, memory=self.memory, run=run, score=0.5)
         self.make(
             a.SessionMessage, workspace=w, session=session, index=0, run_id=run.pk,
             message={"content": EVIL},

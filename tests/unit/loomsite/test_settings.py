@@ -41,6 +41,7 @@ def test_a_database_url_becomes_a_pooled_postgres_database():
         "OPTIONS": {
             "connect_timeout": 10,
             "pool": {"min_size": 0, "max_size": 20, "timeout": 10},
+            "options": "-c idle_in_transaction_session_timeout=60000",
             "sslmode": "require",
         },
     }
