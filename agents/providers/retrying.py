@@ -37,6 +37,7 @@ class Retries:
     world: World
     breaker: Breaker | None
     max_attempts: int
+    last_fault: str = ""
 
     async def run(self, call: Callable[[float], Awaitable[T]], *, timeout_s: float) -> T:
         """Return what the call gives; it is told how many seconds it has.
@@ -65,6 +66,7 @@ class Retries:
             else:
                 await self._report(up=True)
                 return result
+            self.last_fault = str(problem)
             if problem.code != "agents.rate_limited":
                 await self._report(up=False)
             attempt += 1
@@ -78,8 +80,10 @@ class Retries:
         wait = 0.0 if self.breaker is None else await self.breaker.allow(self.endpoint)
         if wait <= 0:
             return None
+        address = self.endpoint.partition("#")[0]
+        last = f" ({self.last_fault.rstrip('.')})" if self.last_fault else ""
         return ModelUnavailable(
-            f"The endpoint failed too often; next try in {wait:.0f} s.",
+            f"The endpoint {address} failed too often{last}; next try in {wait:.0f} s.",
             code="agents.circuit_open",
             retry_after_s=wait,
         )
