@@ -15,41 +15,18 @@ from statistics import NormalDist
 from typing import Final
 
 from cluster.core.lifecycle import CIRCUIT_CLOSED, Circuit, NodeLife, circuit_accepts
-from cluster.core.posterior import Gaussian, sigmoid, success_probability
+from cluster.core.posterior import Gaussian, sigmoid
 
 WORK_BASE: Final = 0.3
 """Work of the easiest task; the hardest is one more."""
 SECOND_STAGE: Final = 64
 BEST_BY_MEAN: Final = 48
+EXPLORE: Final = 0.35
+"""How far the draw moves a bid, in standard deviations of the belief."""
+OPTIMISM: Final = 0.20
+"""How far every bid is moved up, in the same unit."""
 PROBE_SHARE: Final = 0.05
 """Share of auctions in which a quarantined node may be tried."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BidRule:
-    """How a belief becomes a bid.
-
-    Attributes:
-        explore: How far the draw moves a bid, in standard deviations of the belief.
-        optimism: How far every bid is moved up.
-        crowd: Above this many bidders, exploring each pays back less; None looks away.
-        in_flight: How much of a variance each result under way is expected to take off.
-        damped: Average the remaining uncertainty out of the expected quality.
-        load_weight: Cost of taking the last slot: it may be wanted more by the next task.
-    """
-
-    explore: float = 0.35
-    optimism: float = 0.20
-    crowd: int | None = None
-    in_flight: float = 0.0
-    damped: bool = False
-    load_weight: float = 0.0
-
-
-FIRST_RULE: Final = BidRule()
-STRONGER_RULE: Final = BidRule(
-    explore=0.3, optimism=0.3, crowd=32, in_flight=0.15, damped=True, load_weight=0.03
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +133,6 @@ class Bid:
     wait_term: float
     bid: float
     probe: bool = False
-    busy: int = 0
-    slots: int = 1
-    load_term: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +150,6 @@ class AuctionResult:
     bids: tuple[Bid, ...]
     excluded: Mapping[str, int] = field(default_factory=dict[str, int])
     left_out: int = 0
-    rule: BidRule = FIRST_RULE
 
     @property
     def winner(self) -> Bid | None:
@@ -237,7 +210,6 @@ def hold(
     seed: Seed,
     now: datetime,
     terms: BidTerms | None = None,
-    rule: BidRule = FIRST_RULE,
 ) -> AuctionResult:
     """Return every bid, best first, equal bids by node id; no bids when nobody is eligible."""
     terms = terms or BidTerms()
@@ -258,7 +230,6 @@ def hold(
         bids=(),
         excluded=excluded,
         left_out=left_out,
-        rule=rule,
     )
     return _filled(result, entrants, probes)
 
@@ -340,8 +311,6 @@ def _entrant(bid: Bid) -> Candidate:
         skill=Gaussian(bid.m, bid.v),
         price=bid.price,
         wait_s=bid.wait_s,
-        busy=bid.busy,
-        slots=bid.slots,
     )
 
 
@@ -349,40 +318,31 @@ def _filled(
     result: AuctionResult, entrants: Sequence[Candidate], probes: Sequence[Candidate]
 ) -> AuctionResult:
     """Return the auction with its bids."""
-    bids = [_bid(c, result, len(entrants), probe=False) for c in entrants]
-    bids += [_bid(c, result, len(entrants), probe=True) for c in probes]
+    bids = [_bid(c, result, probe=False) for c in entrants]
+    bids += [_bid(c, result, probe=True) for c in probes]
     return replace(result, bids=tuple(sorted(bids, key=_rank)))
 
 
-def _bid(c: Candidate, held: AuctionResult, entrant_count: int, *, probe: bool) -> Bid:
-    rule, terms = held.rule, held.terms
+def _bid(c: Candidate, held: AuctionResult, *, probe: bool) -> Bid:
+    terms = held.terms
     xi = draw(held.seed, c.node_id)
-    v = c.skill.v
-    sd = math.sqrt(v / (1.0 + rule.in_flight * c.busy * v))
-    count = entrant_count + held.left_out
-    many = 1.0 if rule.crowd is None else min(1.0, math.sqrt(rule.crowd / max(count, 1)))
-    z = c.skill.m + many * (rule.explore * xi + rule.optimism) * sd
-    good = success_probability(z, v) if rule.damped else sigmoid(z)
-    quality = terms.lo + (terms.hi - terms.lo) * good
+    reach = (EXPLORE * xi + OPTIMISM) * math.sqrt(c.skill.v)
+    quality = terms.lo + (terms.hi - terms.lo) * sigmoid(c.skill.m + reach)
     cost_term = _cost(c.price, held.x, terms)
     wait_term = _wait(c.wait_s, terms)
-    load_term = rule.load_weight * min(c.busy / max(c.slots, 1), 1.0)
     return Bid(
         node_id=c.node_id,
         family_id=c.family_id,
         m=c.skill.m,
-        v=v,
+        v=c.skill.v,
         xi=xi,
         price=c.price,
         wait_s=c.wait_s,
         quality=quality,
         cost_term=cost_term,
         wait_term=wait_term,
-        bid=quality - cost_term - wait_term - load_term,
+        bid=quality - cost_term - wait_term,
         probe=probe,
-        busy=c.busy,
-        slots=c.slots,
-        load_term=load_term,
     )
 
 

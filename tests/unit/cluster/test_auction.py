@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.core.auction import (
-    STRONGER_RULE,
     Bid,
     BidTerms,
     Candidate,
@@ -236,27 +235,3 @@ def test_the_explanation_of_a_lone_bidder_says_so():
     assert explain(hold([candidate("n", m=1.0)], EASY, seed=SEED, now=NOW)).startswith(
         "n won as the only bidder with 0.61"
     )
-
-
-def test_the_stronger_rule_discounts_doubt_load_and_what_is_under_way():
-    asked = candidate("n", m=1.0, v=0.8, busy=1, slots=2)
-
-    found = hold([asked], EASY, seed=SEED, now=NOW, rule=STRONGER_RULE).bids[0]
-
-    sd = math.sqrt(0.8 / (1 + 0.15 * 0.8))
-    z = 1.0 + 0.3 * (found.xi + 1) * sd
-    quality = 1 / (1 + math.exp(-z / math.sqrt(1 + math.pi * 0.8 / 8)))
-    assert found.quality == pytest.approx(quality)
-    assert found.load_term == pytest.approx(0.015)
-    assert found.bid == pytest.approx(quality - 0.12 - 0.015)
-
-
-def test_the_stronger_rule_explores_less_in_a_crowd():
-    several = [candidate(f"n{i:04}", v=1.0) for i in range(128)]
-
-    found = hold(several, EASY, seed=SEED, now=NOW, rule=STRONGER_RULE)
-
-    bid = found.bids[0]
-    z = 0.5 * 0.3 * (bid.xi + 1)
-    assert bid.quality == pytest.approx(1 / (1 + math.exp(-z / math.sqrt(1 + math.pi / 8))))
-    assert replay(found) == found
