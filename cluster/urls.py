@@ -2,19 +2,19 @@
 
 from django.urls import path
 
-from cluster import api
+from cluster.api import schedules, tasks
 
 urlpatterns = [
-    path("schedules", api.ScheduleListView.as_view()),
-    path("schedules/<uuid:schedule_id>", api.ScheduleView.as_view()),
-    path("schedules/<uuid:schedule_id>/run", api.ScheduleRunView.as_view()),
-    path("tasks", api.TaskListView.as_view()),
-    path("tasks/<uuid:task_id>", api.TaskView.as_view()),
-    path("tasks/<uuid:task_id>/cancel", api.TaskCancelView.as_view()),
-    path("tasks/<uuid:task_id>/retry", api.TaskRetryView.as_view()),
-    path("tasks/<uuid:task_id>/reply", api.TaskReplyView.as_view()),
-    path("tasks/<uuid:task_id>/feedback", api.TaskFeedbackView.as_view()),
-    path("tasks/<uuid:task_id>/events", api.TaskEventsView.as_view()),
-    path("tasks/<uuid:task_id>/tree", api.TaskTreeView.as_view()),
-    path("tasks/<uuid:task_id>/auction", api.TaskAuctionView.as_view()),
+    path("schedules", schedules.ScheduleListView.as_view()),
+    path("schedules/<uuid:schedule_id>", schedules.ScheduleView.as_view()),
+    path("schedules/<uuid:schedule_id>/run", schedules.ScheduleRunView.as_view()),
+    path("tasks", tasks.TaskListView.as_view()),
+    path("tasks/<uuid:task_id>", tasks.TaskView.as_view()),
+    path("tasks/<uuid:task_id>/cancel", tasks.TaskCancelView.as_view()),
+    path("tasks/<uuid:task_id>/retry", tasks.TaskRetryView.as_view()),
+    path("tasks/<uuid:task_id>/reply", tasks.TaskReplyView.as_view()),
+    path("tasks/<uuid:task_id>/feedback", tasks.TaskFeedbackView.as_view()),
+    path("tasks/<uuid:task_id>/events", tasks.TaskEventsView.as_view()),
+    path("tasks/<uuid:task_id>/tree", tasks.TaskTreeView.as_view()),
+    path("tasks/<uuid:task_id>/auction", tasks.TaskAuctionView.as_view()),
 ]

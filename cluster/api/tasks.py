@@ -1,4 +1,4 @@
-"""Tasks and schedules over REST: submit, follow, steer, judge."""
+"""Tasks over REST: submit, follow, steer, judge."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -13,39 +13,16 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from cluster import streams
-from cluster.selectors import schedules as schedule_reads
+from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSerializer
 from cluster.selectors import tasks as selectors
-from cluster.services import schedules
 from cluster.services import tasks as services
-from loomsite.access.core import cursors
-from loomsite.access.core.errors import CursorInvalid, FieldError, InputInvalid
+from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.rest.pagination import page_of, page_response
-from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField, fields_of
+from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
 DOOR = "rest"
-LIST_PARAMETERS = (OpenApiParameter("cursor"), OpenApiParameter("limit", int))
 EVENTS_MAX = 1000
-READ: dict[str, str] = {"GET": "tasks:read"}
-WRITE: dict[str, str] = {"POST": "tasks:write"}
-
-
-class SubmissionSerializer(StrictSerializer):
-    """The body of a submission, for the schema; the service checks the values."""
-
-    goal = TextField(trim_whitespace=False, allow_blank=True)
-    agent = TextField(required=False, allow_null=True, help_text="Slug: ask this agent alone.")
-    context = TextField(required=False, allow_blank=True)  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] -- DRF takes fields out of the class
-    checks = serializers.ListField(child=JsonObjectField(), required=False)
-    budget_usd = serializers.DecimalField(
-        max_digits=14, decimal_places=6, required=False, allow_null=True
-    )
-    max_cycles = serializers.IntegerField(required=False, allow_null=True)
-    min_score = serializers.FloatField(required=False, allow_null=True)
-    deadline_s = serializers.FloatField(required=False, allow_null=True)
-    priority = serializers.IntegerField(required=False)
-    collections = serializers.ListField(child=TextField(), required=False)
-    metadata = JsonObjectField(required=False, allow_null=True)
 
 
 class TaskSubmitSerializer(SubmissionSerializer):
@@ -230,111 +207,11 @@ class TaskEventsView(ApiView):
         return Response({"results": rows, "next": following})
 
 
-class ScheduleSerializer(StrictSerializer):
-    """The fields of a schedule, for the schema; the service checks the values."""
-
-    name = TextField(required=False, help_text="Default: the goal's first words.")
-    kind = serializers.ChoiceField(choices=["cron", "interval", "once"], required=False)
-    cron = TextField(required=False, allow_null=True, help_text="minute hour day month weekday")
-    every_s = serializers.IntegerField(required=False, allow_null=True)
-    at = serializers.DateTimeField(required=False, allow_null=True)
-    timezone = TextField(required=False)
-    enabled = serializers.BooleanField(required=False)
-    submission = SubmissionSerializer(required=False)
-
-
-class ScheduleListView(ApiView):
-    scopes: ClassVar = READ | WRITE
-
-    @extend_schema(
-        operation_id="schedules_list", parameters=[*LIST_PARAMETERS], responses=OpenApiTypes.OBJECT
-    )
-    def get(self, request: Request) -> Response:
-        """List the schedules."""
-        page = page_of(request)
-        rows = schedule_reads.schedule_list(
-            workspace_id=self.principal.workspace_id,
-            after=_row_id(page.cursor),
-            limit=page.limit + 1,
-        )
-        shown = rows[: page.limit]
-        following = cursors.write([shown[-1]["id"]]) if len(rows) > len(shown) else None
-        return page_response(request, shown, following)
-
-    @extend_schema(
-        operation_id="schedules_create",
-        request=ScheduleSerializer,
-        responses={201: OpenApiTypes.OBJECT},
-    )
-    def post(self, request: Request) -> Response:
-        """Submit a goal by the clock: by `cron`, each `every_s` seconds, or once `at` a time."""
-        where = {"workspace_id": self.principal.workspace_id}
-        schedule_id = schedules.schedule_create(
-            **where, actor=self.principal.actor, **fields_of(request.data, ScheduleSerializer)
-        )
-        shown = schedule_reads.schedule_detail(**where, schedule_id=schedule_id)
-        return Response(shown, status=201)
-
-
-class ScheduleView(ApiView):
-    scopes: ClassVar = {"GET": "tasks:read", "PATCH": "tasks:write", "DELETE": "tasks:write"}
-
-    @extend_schema(operation_id="schedules_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Return a schedule and the tasks it submitted last."""
-        return Response(schedule_reads.schedule_detail(**self.where(schedule_id)))
-
-    @extend_schema(
-        operation_id="schedules_update", request=ScheduleSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def patch(self, request: Request, schedule_id: UUID) -> Response:
-        """Change a schedule; what is not given stays."""
-        where = self.where(schedule_id)
-        schedules.schedule_update(**where, **fields_of(request.data, ScheduleSerializer))
-        return Response(schedule_reads.schedule_detail(**where))
-
-    @extend_schema(operation_id="schedules_delete", responses={204: None})
-    def delete(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Delete a schedule; the tasks it submitted stay."""
-        schedules.schedule_delete(**self.where(schedule_id))
-        return Response(status=204)
-
-    def where(self, schedule_id: UUID) -> dict[str, str]:
-        return {"workspace_id": self.principal.workspace_id, "schedule_id": str(schedule_id)}
-
-
-class ScheduleRunView(ApiView):
-    scopes: ClassVar = WRITE
-
-    @extend_schema(
-        operation_id="schedules_run", request=StrictSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, schedule_id: UUID) -> Response:
-        """Submit a schedule's goal now, besides its times; answers with the task."""
-        fields_of(request.data or {}, StrictSerializer)
-        workspace_id = self.principal.workspace_id
-        task_id = schedules.schedule_run(
-            workspace_id=workspace_id, schedule_id=str(schedule_id), actor=self.principal.actor
-        )
-        task = selectors.task_detail(workspace_id=workspace_id, task_id=task_id)
-        return Response(task, status=201)
-
-
 def _one_key(header: str | None, field: object) -> object:
     """Return the idempotency key, which may come as header or field but not as two."""
     if header and field and header != field:
         raise _invalid("idempotency_key", "The header Idempotency-Key says something else.")
     return header or field or None
-
-
-def _row_id(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    (row_id,) = cursors.read(cursor, length=1)
-    try:
-        return str(UUID(row_id))
-    except ValueError:
-        raise CursorInvalid from None
 
 
 def _number(name: str, raw: str) -> int:

@@ -1,0 +1,120 @@
+"""Schedules over REST: goals that are submitted by the clock."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSerializer
+from cluster.selectors import schedules as schedule_reads
+from cluster.selectors import tasks as selectors
+from cluster.services import schedules
+from loomsite.access.core import cursors
+from loomsite.access.core.errors import CursorInvalid
+from loomsite.access.rest.pagination import page_of, page_response
+from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
+from loomsite.access.rest.views import ApiView
+
+
+class ScheduleSerializer(StrictSerializer):
+    """The fields of a schedule, for the schema; the service checks the values."""
+
+    name = TextField(required=False, help_text="Default: the goal's first words.")
+    kind = serializers.ChoiceField(choices=["cron", "interval", "once"], required=False)
+    cron = TextField(required=False, allow_null=True, help_text="minute hour day month weekday")
+    every_s = serializers.IntegerField(required=False, allow_null=True)
+    at = serializers.DateTimeField(required=False, allow_null=True)
+    timezone = TextField(required=False)
+    enabled = serializers.BooleanField(required=False)
+    submission = SubmissionSerializer(required=False)
+
+
+class ScheduleListView(ApiView):
+    scopes: ClassVar = READ | WRITE
+
+    @extend_schema(
+        operation_id="schedules_list", parameters=[*LIST_PARAMETERS], responses=OpenApiTypes.OBJECT
+    )
+    def get(self, request: Request) -> Response:
+        """List the schedules."""
+        page = page_of(request)
+        rows = schedule_reads.schedule_list(
+            workspace_id=self.principal.workspace_id,
+            after=_row_id(page.cursor),
+            limit=page.limit + 1,
+        )
+        shown = rows[: page.limit]
+        following = cursors.write([shown[-1]["id"]]) if len(rows) > len(shown) else None
+        return page_response(request, shown, following)
+
+    @extend_schema(
+        operation_id="schedules_create",
+        request=ScheduleSerializer,
+        responses={201: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:
+        """Submit a goal by the clock: by `cron`, each `every_s` seconds, or once `at` a time."""
+        where = {"workspace_id": self.principal.workspace_id}
+        schedule_id = schedules.schedule_create(
+            **where, actor=self.principal.actor, **fields_of(request.data, ScheduleSerializer)
+        )
+        shown = schedule_reads.schedule_detail(**where, schedule_id=schedule_id)
+        return Response(shown, status=201)
+
+
+class ScheduleView(ApiView):
+    scopes: ClassVar = {"GET": "tasks:read", "PATCH": "tasks:write", "DELETE": "tasks:write"}
+
+    @extend_schema(operation_id="schedules_detail", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return a schedule and the tasks it submitted last."""
+        return Response(schedule_reads.schedule_detail(**self.where(schedule_id)))
+
+    @extend_schema(
+        operation_id="schedules_update", request=ScheduleSerializer, responses=OpenApiTypes.OBJECT
+    )
+    def patch(self, request: Request, schedule_id: UUID) -> Response:
+        """Change a schedule; what is not given stays."""
+        where = self.where(schedule_id)
+        schedules.schedule_update(**where, **fields_of(request.data, ScheduleSerializer))
+        return Response(schedule_reads.schedule_detail(**where))
+
+    @extend_schema(operation_id="schedules_delete", responses={204: None})
+    def delete(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Delete a schedule; the tasks it submitted stay."""
+        schedules.schedule_delete(**self.where(schedule_id))
+        return Response(status=204)
+
+    def where(self, schedule_id: UUID) -> dict[str, str]:
+        return {"workspace_id": self.principal.workspace_id, "schedule_id": str(schedule_id)}
+
+
+class ScheduleRunView(ApiView):
+    scopes: ClassVar = WRITE
+
+    @extend_schema(
+        operation_id="schedules_run", request=StrictSerializer, responses=OpenApiTypes.OBJECT
+    )
+    def post(self, request: Request, schedule_id: UUID) -> Response:
+        """Submit a schedule's goal now, besides its times; answers with the task."""
+        fields_of(request.data or {}, StrictSerializer)
+        workspace_id = self.principal.workspace_id
+        task_id = schedules.schedule_run(
+            workspace_id=workspace_id, schedule_id=str(schedule_id), actor=self.principal.actor
+        )
+        task = selectors.task_detail(workspace_id=workspace_id, task_id=task_id)
+        return Response(task, status=201)
+
+
+def _row_id(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    (row_id,) = cursors.read(cursor, length=1)
+    try:
+        return str(UUID(row_id))
+    except ValueError:
+        raise CursorInvalid from None
