@@ -1,5 +1,7 @@
 """The cluster's tables, by the names the rest of Loom uses."""
 
+from cluster.tables.growth import BlueprintEvent, Forging
+from cluster.tables.judging import CalibrationCase, JudgeAudit, JudgeGrade
 from cluster.tables.market import Assignment, Auction, Bid, Calibration, MarketEntry, Reward
 from cluster.tables.population import (
     AgentNode,
@@ -19,12 +21,17 @@ __all__ = [
     "Auction",
     "Bid",
     "Blueprint",
+    "BlueprintEvent",
     "Calibration",
+    "CalibrationCase",
     "Capability",
     "Domain",
     "Event",
     "Family",
     "FamilyDomain",
+    "Forging",
+    "JudgeAudit",
+    "JudgeGrade",
     "LifecycleEvent",
     "MarketEntry",
     "PhaseRecord",

@@ -133,6 +133,9 @@ class UsageEntry(models.Model):
         SENSE = "sense", "Sense"
         PLAN = "plan", "Plan"
         JUDGE = "judge", "Judge"
+        FORGE = "forge", "Forge"
+        EVOLVE = "evolve", "Evolve"
+        SKILL = "skill", "Skill"
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="usage_entries"

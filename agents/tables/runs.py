@@ -5,8 +5,8 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from agents.tables.catalogue import Agent, AgentVersion
-from agents.tables.fields import MONEY
+from agents.tables.catalogue import Agent, AgentVersion, Skill
+from agents.tables.fields import MONEY, words
 
 
 class Session(models.Model):
@@ -93,6 +93,10 @@ class Run(models.Model):
     prompt_tokens = models.PositiveBigIntegerField(default=0)
     completion_tokens = models.PositiveBigIntegerField(default=0)
     cost_usd = models.DecimalField(**MONEY, default=0)
+    score = models.FloatField(
+        null=True, blank=True, help_text="What its answer was worth; empty when nobody looked."
+    )
+    held_out = words("What it went without, to measure whether that helps: skills, memories.")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -113,6 +117,24 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class SkillUse(models.Model):
+    """A skill that a run's goal called for; with `held_out` the run had to do without it."""
+
+    skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="uses")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="skill_uses")
+    by = models.CharField(max_length=16, help_text="keyword, pattern or meaning")
+    held_out = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["skill", "run"], name="agents_skill_use_once_per_run")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.skill_id} in {self.run_id}"  # pyright: ignore[reportAttributeAccessIssue] -- Django's
 
 
 class Step(models.Model):

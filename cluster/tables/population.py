@@ -48,9 +48,24 @@ class Blueprint(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="offspring"
     )
+
+    class Origin(models.TextChoices):
+        SEEDED = "seeded", "Every workspace starts with it"
+        WRITTEN = "written", "Written here"
+        IMPORTED = "imported", "Imported"
+        FORGED = "forged", "Forged for a task"
+        EVOLVED = "evolved", "Evolved from another version"
+
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
+    origin = models.CharField(max_length=12, choices=Origin.choices, default=Origin.WRITTEN)
     spec = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200, blank=True)
+    promoted_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    tended_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its race was last looked at."
+    )
     created_at = models.DateTimeField(db_default=models.functions.Now())
 
     workspace_id: uuid.UUID
@@ -61,7 +76,17 @@ class Blueprint(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["workspace", "slug", "version"], name="cluster_blueprint_version_once"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "slug"],
+                condition=Q(state="active"),
+                name="cluster_blueprint_one_leader",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "slug"],
+                condition=Q(state="challenger"),
+                name="cluster_blueprint_one_challenger",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -157,13 +182,18 @@ class AgentNode(models.Model):
     probe_squares = models.FloatField(default=0)
     probed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=models.functions.Now())
+    quarantined_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="absorbed"
+    )
 
     workspace_id: uuid.UUID
     agent_id: uuid.UUID
     family_id: int
     blueprint_id: uuid.UUID | None
     parent_id: uuid.UUID | None
+    merged_into_id: uuid.UUID | None
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -209,6 +239,7 @@ class LifecycleEvent(models.Model):
     kind = models.CharField(max_length=16)
     reason = models.TextField()
     actor = models.CharField(max_length=200, blank=True)
+    detail = models.JSONField(default=dict, blank=True, help_text="The evidence at that time.")
     at = models.DateTimeField(db_default=models.functions.Now())
 
     node_id: uuid.UUID
