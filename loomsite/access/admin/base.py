@@ -8,15 +8,15 @@ from uuid import UUID
 
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.db import models
+from django.db import connection, models
 from django.forms import ModelForm
 from django.http import (
     HttpRequest,
 )
 from pgvector.django import HalfVectorField, SparseVectorField, VectorField
 
-from loomsite.access.admin.buttons import Buttons
 from loomsite.access.admin.display import usd
+from loomsite.access.admin.extra import ExtraPages
 from loomsite.access.admin.fields import JsonField, LinesField, WordsField
 from loomsite.access.admin.filters import WorkspaceFilter
 from loomsite.access.admin.forms import RowForm
@@ -26,10 +26,9 @@ from loomsite.access.models import Workspace
 
 _ROWS, _ROWS_OF_LONG = 3, 14
 _NEVER_SHOWN = (models.BinaryField, VectorField, HalfVectorField, SparseVectorField)
-_LONGEST_REASON = 500
 
 
-class LoomAdmin(Buttons):
+class LoomAdmin(ExtraPages):
     """Pages of one model. What is not opened here is closed: rows are read-only by default.
 
     Attributes:
@@ -195,6 +194,14 @@ class LoomAdmin(Buttons):
         return actions
 
     # ------------------------------------------------------------ forms
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and request.method == "POST" and connection.in_atomic_block:
+            # Of two forms sent at once the second waits, and then sees that it is stale.
+            self.held(found)
+            found = super().get_object(request, object_id, from_field)
+        return found
 
     def is_editable(self, request: HttpRequest, obj: Any) -> bool:
         return obj is None or self.has_change_permission(request, obj)

@@ -25,6 +25,7 @@ from loomsite.access.services import audit_write
 
 DOOR = "admin"
 _LONGEST_REASON = 500
+_TOO_LATE = "“{}” is not possible any more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,9 @@ class RowAction:
             or a response.
         when: Whether the button makes sense for a row.
         confirm: A question to answer before it happens.
-        reason: Whether to ask why; the answer is in `request.POST["reason"]` and in the audit.
+        reason: Whether it must be said why; the answer is `request.POST["reason"]` and in the
+            audit.
+        outside: It asks somebody over the network: no transaction is open meanwhile.
     """
 
     name: str
@@ -47,6 +50,7 @@ class RowAction:
     confirm: str = ""
     danger: bool = False
     reason: bool = False
+    outside: bool = False
     role: str = OPERATOR
 
 
@@ -123,22 +127,54 @@ class Buttons(ModelAdmin):
             raise Http404
         if not self.may(request, chosen.role, row):
             raise PermissionDenied
+        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:_LONGEST_REASON]
         back = self.page_url(row)
-        if not chosen.when(row):
-            messages.warning(request, f"“{chosen.label}” is not possible any more.")
-            return HttpResponseRedirect(back)
-        reason = request.POST.get("reason", "").replace("\x00", "")[:_LONGEST_REASON]
+        done: str | HttpResponse | None = None
+        if chosen.when(row) and chosen.reason and not reason:
+            messages.error(request, f"Say why: “{chosen.label}” is written to the audit.")
+        elif not chosen.when(row):
+            messages.warning(request, _TOO_LATE.format(chosen.label))
+        else:
+            done = self._done(request, row, chosen, reason)
+        return done if isinstance(done, HttpResponse) else HttpResponseRedirect(done or back)
+
+    def _done(
+        self, request: HttpRequest, row: Any, chosen: RowAction, reason: str
+    ) -> str | HttpResponse | None:
+        """Do it, write it down and tell the person; return what to show when it is not the row."""
         try:
-            with transaction.atomic():
+            if chosen.outside:
                 done = getattr(self, chosen.run)(request, row)
                 self.audit(request, row, chosen.name, reason=reason)
+            else:
+                done = self._done_once(request, row, chosen, reason)
         except self.refusals as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(back)
+            return None
         if isinstance(done, HttpResponse):
             return done
-        messages.success(request, done)
-        return HttpResponseRedirect(back)
+        if done is None:
+            messages.warning(request, _TOO_LATE.format(chosen.label))
+        else:
+            messages.success(request, done)
+        return self.page_url(row)
+
+    def _done_once(
+        self, request: HttpRequest, row: Any, chosen: RowAction, reason: str
+    ) -> str | HttpResponse | None:
+        """Do it to the row as it is now; None when somebody else was faster."""
+        with transaction.atomic():
+            held = self.held(row)
+            if held is None or not chosen.when(held):
+                return None
+            done = getattr(self, chosen.run)(request, held)
+            self.audit(request, held, chosen.name, reason=reason)
+        return done
+
+    def held(self, row: Any) -> Any:
+        """Return a row as it is now, locked until the transaction ends; None when it is gone."""
+        rows = self.model._default_manager.select_for_update(of=("self",))  # noqa: SLF001 -- Django's public hook
+        return rows.filter(pk=row.pk).first()
 
     def button_url(self, row: Any, name: str) -> str:
         """Return where the button of that name posts to."""

@@ -1,18 +1,51 @@
 """Forms that write through services, and show on their fields what a service refuses."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import models, transaction
 from django.http import HttpRequest
 
 from loomsite.access.admin.reach import actor_of
 from loomsite.access.core.errors import AccessError
 
+_SEEN = "_seen"
+_STALE = (
+    "Somebody changed this while you were at it. Compare your version with the new one; saving"
+    " again replaces it."
+)
 
-class RowForm(forms.ModelForm):
+
+class FreshForm(forms.ModelForm):
+    """A form that is refused once when its row was changed after it was shown.
+
+    It carries a digest of the values it was filled with; a client that sends none is not checked.
+    """
+
+    def digest(self) -> str:
+        """Return what tells the row's values from others."""
+        shown = {name: str(self.initial[name]) for name in sorted(self.initial)}
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:24]
+
+    @property
+    def seen(self) -> str:
+        """The digest for the next attempt: of what the person has been told of."""
+        posted = self.data.get(_SEEN, "") if self.is_bound else ""
+        return self.digest() if not posted or self.has_error(NON_FIELD_ERRORS, "stale") else posted
+
+    def check_fresh(self) -> None:
+        """Add an error when the row is not as it was when the form was shown."""
+        posted = self.data.get(_SEEN, "")
+        if posted and not self.instance._state.adding and posted != self.digest():  # noqa: SLF001 -- Django's public hook
+            self.add_error(None, forms.ValidationError(_STALE, code="stale"))
+
+
+class RowForm(FreshForm):
     """A form for rows that need no service: what it refers to is of the row's own workspace.
 
     The page sets `request` on a subclass.
@@ -22,6 +55,7 @@ class RowForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self.check_fresh()
         home = workspace_of(self)
         for name, value in list(cleaned.items()):
             other = (
@@ -32,7 +66,7 @@ class RowForm(forms.ModelForm):
         return cleaned
 
 
-class ServiceForm(forms.ModelForm):
+class ServiceForm(FreshForm):
     """A form whose values are written by a service, as the last step of its validation.
 
     So an error of the service is an error of the form, and nothing was written. The row itself is
@@ -56,6 +90,7 @@ class ServiceForm(forms.ModelForm):
         return actor_of(self.request)
 
     def _post_clean(self) -> None:
+        self.check_fresh()
         if self.errors:
             return
         try:

@@ -122,9 +122,10 @@ def test_a_task_is_cancelled_with_a_reason_and_retried(client, home) -> None:
 
 def test_a_stale_button_changes_nothing_and_says_so(client, home) -> None:
     task_id, _ = task_submit(workspace_id=str(home.pk), actor="x", door="rest", goal="g")
-    client.post(_url("cluster_task", "do", task_id, "cancel"))
+    why = {"reason": "not needed"}
+    client.post(_url("cluster_task", "do", task_id, "cancel"), why)
 
-    again = client.post(_url("cluster_task", "do", task_id, "cancel"), follow=True)
+    again = client.post(_url("cluster_task", "do", task_id, "cancel"), why, follow=True)
 
     assert "is not possible any more" in again.content.decode()
     assert AuditEntry.objects.count() == 1
@@ -142,7 +143,7 @@ def test_a_button_is_not_a_link(client, home) -> None:
 def test_selected_tasks_are_cancelled_and_ended_ones_left(client, home) -> None:
     first, _ = task_submit(workspace_id=str(home.pk), actor="x", door="rest", goal="one")
     second, _ = task_submit(workspace_id=str(home.pk), actor="x", door="rest", goal="two")
-    client.post(_url("cluster_task", "do", first, "cancel"))
+    client.post(_url("cluster_task", "do", first, "cancel"), {"reason": "not needed"})
 
     answer = client.post(
         _url("cluster_task", "changelist"),
@@ -187,7 +188,7 @@ def test_a_question_is_answered_once_from_either_page(door, client, home) -> Non
 
 def test_feedback_on_a_task_nobody_answered_is_refused_in_words(client, home) -> None:
     task_id, _ = task_submit(workspace_id=str(home.pk), actor="x", door="rest", goal="g")
-    client.post(_url("cluster_task", "do", task_id, "cancel"))
+    client.post(_url("cluster_task", "do", task_id, "cancel"), {"reason": "not needed"})
 
     for score in ("1", "much", "nan"):
         answer = client.post(

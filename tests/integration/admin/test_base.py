@@ -1,0 +1,88 @@
+"""What all pages of the admin share: reasons, stale forms, diffs."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from agents.models import Agent, Scene
+from loomsite.access.admin.diff import changes, lines_changed
+from loomsite.access.models import AuditEntry
+from tests.integration.admin.seeding import Seeds, member
+
+
+def _kinds(before: str, after: str) -> list[tuple[str, str]]:
+    return [(line.kind, line.text) for line in lines_changed(before, after)]
+
+
+def test_a_diff_shows_what_changed_with_a_few_lines_around_it() -> None:
+    before = "\n".join(f"line {number}" for number in range(20))
+
+    shown = _kinds(before, before.replace("line 10", "line ten"))
+
+    assert shown == [
+        ("gap", "7 lines unchanged"),
+        ("same", "line 7"), ("same", "line 8"), ("same", "line 9"),
+        ("removed", "line 10"), ("added", "line ten"),
+        ("same", "line 11"), ("same", "line 12"), ("same", "line 13"),
+        ("gap", "6 lines unchanged"),
+    ]  # fmt: skip
+
+
+def test_a_diff_of_texts_that_share_nothing_is_bounded() -> None:
+    before, after = ("\n".join(f"{word} {n}" for n in range(5_000)) for word in ("old", "new"))
+
+    shown = lines_changed(before, after)
+
+    assert len(shown) == 601
+    assert shown[-1].text == "9400 more lines of the diff"
+
+
+def test_changes_name_only_the_fields_that_differ() -> None:
+    found = changes({"a": 1, "b": ["x"], "gone": "g"}, {"a": 1, "b": ["x", "y"], "new": "n"})
+
+    assert [change.field for change in found] == ["b", "new", "gone"]
+
+
+@pytest.mark.django_db
+def test_a_dangerous_button_without_a_reason_does_nothing() -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    client = Client()
+    client.force_login(member(seeds.workspace.pk, "operator"))
+    url = reverse("admin:agents_agent_do", args=[seeds.agent.pk, "retire"])
+    entries = AuditEntry.objects.count()
+
+    refused = client.post(url, {"reason": "  "}, follow=True)
+    untouched = Agent.objects.get(pk=seeds.agent.pk).retired_at
+    done = client.post(url, {"reason": "worn out"}, follow=True)
+
+    assert b"Say why" in refused.content
+    assert untouched is None
+    assert b"is retired" in done.content
+    assert list(AuditEntry.objects.order_by("id").values_list("reason", flat=True)[entries:]) == [
+        "worn out"
+    ]
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_stale_is_refused_once_and_then_replaces() -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    client = Client()
+    client.force_login(member(seeds.workspace.pk, "operator"))
+    scene = seeds.rows[Scene][0]
+    url = reverse("admin:agents_scene_change", args=[scene.pk])
+    seen = client.get(url).context["adminform"].form.seen
+    form = {"name": "mine", "deny_tags": "exec", "_seen": seen}
+    Scene.objects.filter(pk=scene.pk).update(name="theirs")
+
+    refused = client.post(url, form)
+    kept = Scene.objects.get(pk=scene.pk).name
+    now_seen = refused.context["adminform"].form.seen
+    saved = client.post(url, {**form, "_seen": now_seen})
+
+    assert refused.status_code == 200
+    assert "Somebody changed this while you were at it" in refused.content.decode()
+    assert 'value="mine"' in refused.content.decode()
+    assert kept == "theirs"
+    assert (saved.status_code, Scene.objects.get(pk=scene.pk).name) == (302, "mine")
