@@ -57,8 +57,9 @@ _AGENT_FIELDS = (
 )
 
 
-@admin.register(Agent)
-class AgentAdmin(AgentsAdmin):
+class AgentPages(AgentsAdmin):
+    """The form and the list; `cluster.admin.agents` adds what the market knows of agents."""
+
     adds = changes = OPERATOR
     add_form = change_form = AgentForm
     long = ("instructions",)

@@ -140,6 +140,41 @@ def agent_update(
     return row.version_number
 
 
+def agent_restore(
+    *, workspace_id: str, agent_id: str, number: int, expected: int | None = None, by: str = ""
+) -> int:
+    """Make an agent what one of its versions was, as its next version, and return that number.
+
+    Args:
+        workspace_id: Whose agent.
+        agent_id: Which one.
+        number: The version to go back to.
+        expected: The version that whoever asks believes to be the current one; None: any.
+        by: Who asks.
+
+    Raises:
+        InputInvalid: The agent has changed meanwhile, or is that version already.
+        NotFound: No such agent or version, or what the version refers to is gone.
+    """
+    with transaction.atomic():
+        row = _own(workspace_id, agent_id)
+        version = AgentVersion.objects.filter(agent=row, number=number).first()
+        if version is None:
+            raise NotFound(kind="version", name=str(number))
+        if expected is not None and expected != row.version_number:
+            message = f"The agent is at version {row.version_number} by now: look at it again."
+            raise InputInvalid(message, errors=(FieldError(field="number", message=message),))
+        spec = {name: value for name, value in version.spec.items() if name in SPEC_FIELDS}
+        if spec.get("budget_usd") is not None:
+            spec["budget_usd"] = Decimal(spec["budget_usd"])
+        before = row.version_number
+        made = agent_update(workspace_id=workspace_id, agent_id=agent_id, by=by, **spec)
+        if made == before:
+            message = f"The agent is as version {number} was already."
+            raise InputInvalid(message, errors=(FieldError(field="number", message=message),))
+    return made
+
+
 def agent_retire(*, workspace_id: str, agent_id: str) -> None:
     """Take an agent out of service for good; its runs and versions stay. Again changes nothing.
 

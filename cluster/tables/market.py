@@ -50,7 +50,9 @@ class Bid(models.Model):
     """One sealed bid with every term of it (`MARKET`: M, V, ξ, price, wait)."""
 
     auction = models.ForeignKey(Auction, on_delete=models.CASCADE, related_name="bids")
-    node = models.ForeignKey(AgentNode, on_delete=models.CASCADE, related_name="bids")
+    node = models.ForeignKey(
+        AgentNode, on_delete=models.CASCADE, related_name="bids", db_index=False
+    )
     rank = models.PositiveSmallIntegerField()
     mean = models.FloatField(help_text="M, in logit space")
     variance = models.FloatField(help_text="V, in logit space")
@@ -71,6 +73,7 @@ class Bid(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["auction", "node"], name="cluster_bid_once_per_auction")
         ]
+        indexes = [models.Index(fields=["node", "-id"], name="cluster_bid_of_node")]
 
     def __str__(self) -> str:
         return f"{self.bid:.3f}"
@@ -114,8 +117,9 @@ class Reward(models.Model):
     cycle = models.PositiveSmallIntegerField()
     evaluation = models.PositiveSmallIntegerField(default=0)
     node = models.ForeignKey(
-        AgentNode, on_delete=models.SET_NULL, null=True, blank=True, related_name="rewards"
-    )
+        AgentNode, on_delete=models.SET_NULL, null=True, blank=True, related_name="rewards",
+        db_index=False,
+    )  # fmt: skip
     score = models.FloatField(null=True, blank=True)
     verified = models.BooleanField(default=False)
     outcome = models.CharField(max_length=16, choices=choices(Outcome), blank=True)
@@ -138,6 +142,7 @@ class Reward(models.Model):
                 name="cluster_reward_score_in_unit",
             ),
         ]
+        indexes = [models.Index(fields=["node", "-id"], name="cluster_reward_of_node")]
 
     def __str__(self) -> str:
         return "not scored" if self.score is None else f"{self.score:.2f}"
@@ -153,7 +158,9 @@ class MarketEntry(models.Model):
     rev = models.PositiveBigIntegerField()
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="market_entries")
     cycle = models.PositiveSmallIntegerField()
-    node = models.ForeignKey(AgentNode, on_delete=models.CASCADE, related_name="ledger")
+    node = models.ForeignKey(
+        AgentNode, on_delete=models.CASCADE, related_name="ledger", db_index=False
+    )
     evaluation = models.PositiveSmallIntegerField(default=0)
     kind = models.CharField(max_length=12, default="score")
     score = models.FloatField(null=True, blank=True)
@@ -175,6 +182,7 @@ class MarketEntry(models.Model):
             ),
             models.UniqueConstraint(fields=["family", "rev"], name="cluster_ledger_rev_once"),
         ]
+        indexes = [models.Index(fields=["node", "-id"], name="cluster_ledger_of_node")]
 
     def __str__(self) -> str:
         return f"{self.family_id} rev {self.rev}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -147,7 +147,7 @@ class ExtraPages(Buttons):
         """Return one of these rows by a key that came from outside."""
         try:
             found = rows.filter(pk=pk).first()
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, ValidationError):
             found = None
         if found is None:
             raise Http404
