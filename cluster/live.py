@@ -7,6 +7,7 @@ down only makes the answer a second later. So errors of Redis end here.
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
@@ -67,6 +68,7 @@ class DeltaWriter:
 
     def __init__(self, task_id: str, *, pause_s: float = 0.1) -> None:
         self._task_id = task_id
+        self._name = uuid.uuid4().hex[:8]  # a run that was taken over tells its step again
         self._pause_s = pause_s
         self._pending: list[tuple[str, int, str]] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -106,7 +108,7 @@ class DeltaWriter:
         key = _stream(self._task_id)
         for kind, step, text in merged:
             pipe.xadd(
-                key, {"type": kind, "step": str(step), "text": text},
+                key, {"type": kind, "step": str(step), "text": text, "teller": self._name},
                 maxlen=DELTAS_MAX, approximate=True,
             )  # fmt: skip
         pipe.expire(key, DELTAS_KEPT_S)
@@ -121,7 +123,13 @@ def deltas_read(task_id: str, *, after: str = "0") -> tuple[list[dict[str, Any]]
     except redis.RedisError:
         return [], after
     pieces = [
-        {"type": row["type"], "step": int(row["step"]), "text": row["text"]} for _, row in rows
+        {
+            "type": row["type"],
+            "step": int(row["step"]),
+            "text": row["text"],
+            "teller": row.get("teller", ""),
+        }
+        for _, row in rows
     ]
     return pieces, rows[-1][0] if rows else after
 

@@ -21,7 +21,7 @@ from cluster import live
 from cluster.core.checks import CheckResult, CitationFacts, check_run
 from cluster.core.ports import Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
-from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskView
+from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
 from cluster.selectors.population import domain_list, tools_offered
 from knowledge import wiring as knowledge
 from knowledge.core.citations import Citation
@@ -72,6 +72,7 @@ class RuntimeRunner:
             deadline_at=view.task.deadline_at,
             budget_usd=view.task.budget_usd,
             user_id=view.task.actor,
+            session_id=session_of(view.task),
         )
         try:
             result = await agents.run_agent(
@@ -144,6 +145,16 @@ class DatabaseSurroundings:
 def run_id(task_id: str, cycle: int) -> str:
     """Return the id of a cycle's run: the same after a takeover, another in another cycle."""
     return str(uuid5(UUID(task_id), f"run/{cycle}"))
+
+
+def session_of(task: TaskSpec) -> str:
+    """Return the conversation that a task continues; empty for none.
+
+    Only what was asked of one agent by name continues one: its parts and hand-offs are no turns.
+    """
+    if task.agent is None or task.parent_id is not None:
+        return ""
+    return str(task.metadata.get("session_id") or "")
 
 
 def run_outcome(run: str, result: RunResult) -> RunOutcome:

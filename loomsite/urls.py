@@ -7,6 +7,7 @@ from django.views import defaults
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from cluster.api import chat
 from loomsite import health
 from loomsite.access.rest import problems
 
@@ -21,6 +22,9 @@ urlpatterns = [
     path("api/v1/", include("agents.urls")),
     path("api/v1/", include("cluster.urls")),
     path("api/v1/", include("knowledge.urls")),
+    path("v1/chat/completions", chat.completions_view),
+    path("v1/models", chat.model_list_view),
+    path("v1/models/<str:model>", chat.model_view),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.metrics),
@@ -37,6 +41,9 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for a path that leads nowhere."""
+    if request.path.startswith("/v1/"):
+        detail = f"Nothing is at {request.path[:200]!r}."
+        return chat.error_response({"status": 404, "detail": detail, "code": "not_found"}, {})
     if _is_for_programs(request):
         return problems.not_found(request)
     return defaults.page_not_found(request, exception)

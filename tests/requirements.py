@@ -119,7 +119,6 @@ GAPS: Final[dict[str, str]] = {
     "environment.model": "not marked yet, see tests/integration/agents",
     "environment.port": "not marked yet, see tests/e2e/test_supervisor.py",
     "environment.services": "not marked yet, see tests/integration/embedded",
-    "http.chat_completions": "not built yet",
     "http.events": "not marked yet, see tests/integration/doors",
     "http.idempotency": "not marked yet, see tests/integration/doors",
     "http.keys": "not marked yet, see tests/integration/access",

@@ -9,6 +9,8 @@ ClusterError                     `status` is the HTTP status a door answers with
 ├── IdempotencyConflict   409    the key was used for another body
 ├── TaskConflict          409    the task's state does not allow it
 ├── RequestInvalid        400    an answer, feedback or schedule that makes no sense
+├── ChatInvalid           400    a chat completion that asks for what cannot be had
+├── ModelUnknown          404    no agent serves under this name
 ├── ScheduleUnknown       404
 ├── ScoreInvalid          400    not a number in [0, 1]
 └── ClaimLost             409    another worker holds the task now; whoever sees this stops at once
@@ -68,6 +70,16 @@ class TaskConflict(ClusterError):
 class RequestInvalid(ClusterError):
     code = "cluster.request_invalid"
     status = 400
+
+
+class ChatInvalid(ClusterError):
+    code = "cluster.chat_invalid"
+    status = 400
+
+
+class ModelUnknown(ClusterError):
+    code = "cluster.model_unknown"
+    status = 404
 
 
 class ScheduleUnknown(ClusterError):

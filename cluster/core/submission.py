@@ -206,6 +206,12 @@ def _metadata(value: object) -> Json:
         raise TaskInvalid("metadata must be an object.", field="metadata")
     fields = cast("Json", value)
     _storable(fields, "metadata", METADATA_MAX)
+    session = fields.get("session_id")
+    if session is not None and not _is_name(session):
+        raise TaskInvalid(
+            f"metadata.session_id names a conversation: a text of 1 to {NAME_MAX} characters.",
+            field="metadata.session_id",
+        )
     return dict(fields)
 
 

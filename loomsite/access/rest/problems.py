@@ -35,16 +35,21 @@ def problem(status: int, *, code: str, detail: str, errors: Sequence[FieldError]
 
 def exception_response(error: Exception, context: Mapping[str, Any]) -> Response:
     """Return the problem for whatever a view raised; DRF's `EXCEPTION_HANDLER`."""
+    body, headers = described(error, context.get("request"))
+    return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def described(error: Exception, request: object = None) -> tuple[Problem, dict[str, str]]:
+    """Return the problem that an error is, and its headers; what is our own fault is logged."""
     body, headers = _described(error)
     if body["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        request = context.get("request")
         logger.error(
             "%s %s failed",
             getattr(request, "method", "?"),
             getattr(request, "path", "?"),
             exc_info=error,
         )
-    return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+    return body, headers
 
 
 def plain_response(status: int, *, code: str, detail: str) -> JsonResponse:

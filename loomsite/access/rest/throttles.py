@@ -41,11 +41,20 @@ def allowance_spend(*, caller: str, per_minute: int) -> None:
         raise RateLimited(retry_after_s=max(1, left_s))
 
 
+def key_allowance_spend(principal: Principal) -> None:
+    """Count one request of a key or person.
+
+    Raises:
+        RateLimited: It is one too many in this minute.
+    """
+    caller = f"{principal.workspace_id}:{principal.actor}"
+    allowance_spend(caller=caller, per_minute=settings.LOOM_REQUESTS_PER_MINUTE)
+
+
 class CallerThrottle(BaseThrottle):
     """At most `settings.LOOM_REQUESTS_PER_MINUTE` requests a minute by one key or person."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 -- DRF's signature
         if isinstance(request.auth, Principal):
-            caller = f"{request.auth.workspace_id}:{request.auth.actor}"
-            allowance_spend(caller=caller, per_minute=settings.LOOM_REQUESTS_PER_MINUTE)
+            key_allowance_spend(request.auth)
         return True
