@@ -10,7 +10,7 @@ from agents.tables.catalogue import (
     Tool,
 )
 from agents.tables.money import Budget, BudgetWindow, Reservation, UsageEntry
-from agents.tables.recollection import MemoryEntry, MemoryUse
+from agents.tables.recollection import MemoryEntry, MemoryRevision, MemoryUse
 from agents.tables.runs import (
     Approval,
     Artifact,
@@ -33,6 +33,7 @@ __all__ = [
     "Endpoint",
     "McpConnection",
     "MemoryEntry",
+    "MemoryRevision",
     "MemoryUse",
     "Reservation",
     "Run",

@@ -15,3 +15,9 @@ def reservations_expire_job() -> None:
 def sessions_consolidate_job() -> None:
     """Keep in memory what was said in conversations that have come to rest."""
     wiring.sessions_consolidate()
+
+
+@shared_task
+def memories_index_job() -> None:
+    """Make findable what was remembered before there was an index, a few hundred at a time."""
+    wiring.memories_index()

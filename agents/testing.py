@@ -250,6 +250,7 @@ class ListMemory:
 
     hits: list[MemoryHit] = field(default_factory=list[MemoryHit])
     keys: dict[str, str] = field(default_factory=dict[str, str])
+    given: dict[str, float] = field(default_factory=dict[str, float])
 
     async def remember(
         self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
@@ -265,7 +266,7 @@ class ListMemory:
             self.keys[key] = made
         return made
 
-    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]:
+    async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[MemoryHit]:
         asked = _words(query)
         scored = [
             replace(
@@ -281,7 +282,13 @@ class ListMemory:
             for hit in self.hits
             if (shared := len(asked & _words(hit.text)))
         ]
-        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
+        best = sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
+        if given:
+            await self.give({hit.id: hit.score for hit in best})
+        return best
+
+    async def give(self, scores: Mapping[str, float]) -> None:
+        self.given.update(scores)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,8 @@ urlpatterns = [
     path("mcp-connections/<uuid:connection_id>", endpoints.McpConnectionView.as_view()),
     path("mcp-connections/<uuid:connection_id>/test", endpoints.McpConnectionTestView.as_view()),
     path("memories", memories.MemoryListView.as_view()),
+    path("memories/export", memories.MemoryExportView.as_view()),
+    path("memories/merge", memories.MemoryMergeView.as_view()),
     path("memories/<uuid:memory_id>", memories.MemoryView.as_view()),
     path("memories/<uuid:memory_id>/review", memories.MemoryReviewView.as_view()),
     path("scenes", tools.SceneListView.as_view()),

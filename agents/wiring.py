@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Unpack
 
 from agents import conf
-from agents.assembly import sources
+from agents.assembly import remembering, sources
 from agents.assembly.adapters import text_embedder
 from agents.assembly.answers import JsonReply, no_json, not_begun
 from agents.assembly.breaker import SharedBreaker
@@ -24,7 +24,6 @@ from agents.core.errors import (
     ModelError,
 )
 from agents.core.events import RunEvent
-from agents.core.ports import MemoryHit
 from agents.core.runtime import Agent
 from agents.core.types import Json, Message, RunRequest, RunResult
 from agents.models import Endpoint
@@ -33,20 +32,16 @@ from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
 from agents.providers.world import system_world
 from agents.selectors import catalogue as selectors
-from agents.services import catalogue, consolidation, endpoints, mcp_tools, memories, runs
+from agents.services import catalogue, consolidation, endpoints, mcp_tools, runs
 from agents.services.catalogue import McpConnectionFields
 from agents.services.consolidation import QuietSession
 from agents.services.endpoints import EndpointChanges, EndpointFields
 from agents.store import ledger
-from agents.store import memories as memory_store
-from agents.store.memories import Scope
 from agents.store.wallet import DbWallet
-from knowledge import wiring as knowledge
 from loomsite.access.bridge import db
 from loomsite.access.selectors import workspace_list
 
 _MAX_JSON_TOKENS = 4096
-_MOST_RECALLED = 100
 
 Fence = Callable[[], None]
 Purpose = Literal["sense", "plan", "judge"]
@@ -341,58 +336,11 @@ def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, A
     return {"ok": True, "error": "", **asdict(refreshed)}
 
 
-def memory_remember(
-    *,
-    workspace_id: str,
-    text: str,
-    scope: str = "workspace",
-    scope_id: str = "",
-    importance: float = 0.5,
-    provenance: Mapping[str, Any] | None = None,
-    key: str = "",
-    occasion: str = "",
-    subject: str = "",
-    topic: str = "",
-    review: bool = False,
-) -> str:
-    """Keep a text so that it is found by meaning, and return its id; see `services.memories`."""
-    return memories.memory_remember(
-        workspace_id=workspace_id,
-        text=text,
-        scope=scope,
-        scope_id=scope_id,
-        importance=importance,
-        provenance=provenance,
-        key=key,
-        occasion=occasion,
-        subject=subject,
-        topic=topic,
-        review=review,
-        embed=knowledge.embed_texts,
-        embedding_model=knowledge.embedder().model_id,
-    )
-
-
-def memory_recall(
-    *, workspace_id: str, query: str, scope: str = "workspace", scope_id: str = "", limit: int = 8
-) -> list[MemoryHit]:
-    """Return what a scope remembers and fits the query, best first.
-
-    Raises:
-        InputInvalid: The query or the scope cannot be used.
-    """
-    memories.memory_check(text=query, scope=scope, scope_id=scope_id, importance=0)
-    return memory_store.search(
-        workspace_id=workspace_id,
-        scopes=[Scope(kind=scope, id=scope_id)],
-        question=memory_store.Question(
-            text=query,
-            vector=knowledge.embed_texts([query])[0],
-            model_id=knowledge.embedder().model_id,
-        ),
-        limit=min(max(limit, 0), _MOST_RECALLED),
-        now=system_world().now(),
-    )
+memory_remember = remembering.memory_remember
+memory_recall = remembering.memory_recall
+memory_edit = remembering.memory_edit
+memories_merge = remembering.memories_merge
+memories_index = remembering.memories_index
 
 
 def workspace_prepare(workspace_id: str) -> None:

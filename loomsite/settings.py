@@ -371,6 +371,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "index what was remembered before there was an index": {
+        "task": "agents.tasks.memories_index_job",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "queue documents whose ingest was lost": {
         "task": "knowledge.tasks.documents_requeue_job",
         "schedule": 300.0,

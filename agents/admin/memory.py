@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from agents import wiring
 from agents.admin.base import AgentsAdmin, AgentsForm
-from agents.models import MemoryEntry, MemoryUse
+from agents.models import MemoryEntry, MemoryRevision, MemoryUse
 from agents.services import memories
 from knowledge.core.errors import KnowledgeError
 from loomsite.access.admin import fields
@@ -105,8 +105,19 @@ class MemoryUseAdmin(AgentsAdmin):
         row("memory", "memory"),
         row("run__agent", "agent"),
         number("score"),
+        number("outcome"),
+        "held_out",
         ago("used_at"),
     )
     list_select_related = ("memory", "run__agent")
     ordering = ("-id",)
     empty = "What is remembered is put before runs where it fits, and noted here."
+
+
+@admin.register(MemoryRevision)
+class MemoryRevisionAdmin(AgentsAdmin):
+    workspace_path = "memory__workspace"
+    list_display = (row("memory", "memory"), "actor", ago("at"))
+    list_select_related = ("memory",)
+    ordering = ("-id",)
+    empty = "What entries said before somebody changed or merged them."

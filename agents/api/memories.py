@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from agents import wiring
 from agents.api.rendering import paged, rendered
 from agents.selectors import memories as entries
-from agents.selectors import runs
+from agents.selectors import memory_curation, runs
 from agents.services import memories
 from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import StrictSerializer, TextField
@@ -46,6 +46,22 @@ class MemorySerializer(StrictSerializer):
     )
 
 
+class MemoryChangeSerializer(StrictSerializer):
+    text = TextField(required=False)
+    importance = serializers.FloatField(required=False)
+    subject = TextField(required=False, allow_blank=True, max_length=200)
+    topic = TextField(required=False, allow_blank=True, max_length=200)
+    occasion = TextField(required=False, allow_blank=True, max_length=200)
+    valid_until = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="It is recalled no more from then on."
+    )
+
+
+class MemoryMergeSerializer(StrictSerializer):
+    memory_ids = serializers.ListField(child=serializers.UUIDField(), max_length=50)
+    text = TextField(required=False)
+
+
 class MemoryReviewSerializer(StrictSerializer):
     accepted = serializers.BooleanField()
 
@@ -58,7 +74,8 @@ class MemoryListView(ApiView):
         """List what is remembered, newest first; with `?query=` what fits it, best first.
 
         `?subject=` lists all there is about a subject, history included: its export. `?review=`
-        lists what is pending, accepted or rejected.
+        lists what is pending, accepted or rejected. `?view=` is how a curator looks at them: new,
+        unused, contradicting, most_used, pending, fading or expired.
         """
         query = request.query_params.get("query", "")
         page = page_of(request)
@@ -72,6 +89,11 @@ class MemoryListView(ApiView):
                 limit=page.limit,
             )
             return Response({"results": rendered(hits), "next": None})
+        if view := request.query_params.get("view", ""):
+            rows = memory_curation.memory_view(
+                workspace_id=workspace_id, view=view, limit=page.limit
+            )
+            return Response({"results": rendered(rows), "next": None})
         found = entries.memory_list(
             workspace_id=workspace_id,
             scope=request.query_params.get("scope"),
@@ -106,8 +128,65 @@ class MemoryListView(ApiView):
         return Response({"erased": count})
 
 
+class MemoryExportView(ApiView):
+    scopes: ClassVar = {"GET": "memory:read"}
+
+    @extend_schema(operation_id="memories_export", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Return all that is kept about `?subject=`: entries, their history, and their uses."""
+        exported = memory_curation.memories_export(
+            workspace_id=self.principal.workspace_id,
+            subject=request.query_params.get("subject", ""),
+        )
+        return Response(exported)
+
+
+class MemoryMergeView(ApiView):
+    scopes: ClassVar = {"POST": "memory:write"}
+
+    @extend_schema(
+        operation_id="memories_merge",
+        request=MemoryMergeSerializer,
+        responses={201: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Put one entry in the place of several of one scope; those are closed and kept."""
+        body = self.valid(MemoryMergeSerializer)
+        memory_id = wiring.memories_merge(
+            workspace_id=self.principal.workspace_id,
+            memory_ids=[str(item) for item in body["memory_ids"]],
+            text=body.get("text"),
+            actor=self.principal.actor,
+        )
+        return Response({"id": memory_id}, status=201)
+
+
 class MemoryView(ApiView):
-    scopes: ClassVar = {"DELETE": "memory:write"}
+    scopes: ClassVar = {"GET": "memory:read", "PATCH": "memory:write", "DELETE": "memory:write"}
+
+    @extend_schema(operation_id="memories_get", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return an entry, its history, the runs it was put before, and what contradicts it."""
+        return Response(
+            memory_curation.memory_detail(
+                workspace_id=self.principal.workspace_id, memory_id=str(memory_id)
+            )
+        )
+
+    @extend_schema(
+        operation_id="memories_change",
+        request=MemoryChangeSerializer,
+        responses=OpenApiTypes.OBJECT,
+    )
+    def patch(self, request: Request, memory_id: str) -> Response:
+        """Change an entry; what it said before stays in its history."""
+        wiring.memory_edit(
+            workspace_id=self.principal.workspace_id,
+            memory_id=str(memory_id),
+            actor=self.principal.actor,
+            **self.valid(MemoryChangeSerializer),
+        )
+        return self.get(request, memory_id)
 
     @extend_schema(operation_id="memories_erase", responses={204: None})
     def delete(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature

@@ -1,6 +1,6 @@
 """What belongs to one run, for tools and memories that are built once and shared by all runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -46,8 +46,11 @@ class ScopedMemory:
         memory = current.get().memory
         return await memory.remember(text, kind=kind, importance=importance, key=key)
 
-    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]:
-        return await current.get().memory.recall(query, limit=limit)
+    async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[MemoryHit]:
+        return await current.get().memory.recall(query, limit=limit, given=given)
+
+    async def give(self, scores: Mapping[str, float]) -> None:
+        await current.get().memory.give(scores)
 
 
 class ScopedSessions:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agents.core.ports import Assembled, Passage
 from agents.core.types import Json
@@ -37,6 +37,13 @@ class ContextSource(Protocol):
     async def fetch(self, goal: str, *, session_id: str, limit_tokens: int) -> Sequence[Snippet]:
         """Return pieces, best first; more than fit may be returned."""
         ...
+
+
+@runtime_checkable
+class NotingSource(Protocol):
+    """A source that wants to know which of its pieces found room."""
+
+    async def taken(self, snippets: Sequence[Snippet]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -106,6 +113,9 @@ class ContextOrchestrator:
             _fill(part, before + spare, count, seen)
             part.offered = offered
             spare -= part.tokens - before
+        for source, part in zip(self._sources, filled, strict=True):
+            if part.kept and isinstance(source, NotingSource):
+                await self._tell(source, part)
         passages: list[Passage] = []
         parts = tuple((part.name, _written(part, passages)) for part in filled if part.kept)
         text = "\n\n".join(f"## {name}\n{words}" for name, words in parts)
@@ -140,6 +150,13 @@ class ContextOrchestrator:
         except Exception as error:  # noqa: BLE001 -- a source is foreign code: the run goes on without it
             return _Filled(source.name, (), problem=f"{type(error).__name__}: {error}"[:200])
         return _Filled(source.name, offered)
+
+    async def _tell(self, source: NotingSource, part: _Filled) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await source.taken(part.kept)
+        except Exception as error:  # noqa: BLE001 -- as above; the text is in the window already
+            part.problem = f"{type(error).__name__}: {error}"[:200]
 
 
 def _fill(part: _Filled, limit_tokens: int, count: Callable[[str], int], seen: set[str]) -> None:

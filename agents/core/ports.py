@@ -350,7 +350,13 @@ class MemoryStore(Protocol):
         """Keep a text, once per non-empty key; return its id."""
         ...
 
-    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]: ...
+    async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[MemoryHit]:
+        """Return what fits; `given` says that all of it is put before the run, else see `give`."""
+        ...
+
+    async def give(self, scores: Mapping[str, float]) -> None:
+        """Note which of the recalled entries, by id and score, were put before the run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

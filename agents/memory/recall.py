@@ -33,8 +33,12 @@ class MemorySource:
 
     async def fetch(self, goal: str, *, session_id: str, limit_tokens: int) -> Sequence[Snippet]:
         del session_id, limit_tokens
-        hits = await self._store.recall(goal, limit=self._limit)
+        hits = await self._store.recall(goal, limit=self._limit, given=False)
         return [Snippet(text=f"- {hit.text}", score=hit.score, id=hit.id) for hit in hits]
+
+    async def taken(self, snippets: Sequence[Snippet]) -> None:
+        """Note what found room in the window: only that can have helped."""
+        await self._store.give({snippet.id: snippet.score for snippet in snippets})
 
 
 class KnowledgeSource:

@@ -33,10 +33,11 @@ def memory_list(
                 f"review: {message}", errors=(FieldError(field="review", message=message),)
             )
         rows = rows.filter(review=review)
-    return page_by_time(rows, "created_at", _memory, cursor=cursor, limit=limit)
+    return page_by_time(rows, "created_at", memory_value, cursor=cursor, limit=limit)
 
 
-def _memory(row: MemoryEntry) -> dict[str, Any]:
+def memory_value(row: MemoryEntry) -> dict[str, Any]:
+    """Return an entry as doors show it."""
     return {
         "id": str(row.pk),
         "scope": row.scope,

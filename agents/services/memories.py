@@ -97,7 +97,7 @@ def memory_review(*, workspace_id: str, memory_id: str, accepted: bool) -> None:
         NotFound: No such entry in this workspace.
     """
     with transaction.atomic():
-        row = _locked(workspace_id, memory_id)
+        row = memory_locked(workspace_id, memory_id)
         row.review = MemoryEntry.Review.ACCEPTED if accepted else MemoryEntry.Review.REJECTED
         row.save(update_fields=["review"])
         if accepted and row.topic and row.valid_until is None:
@@ -124,7 +124,7 @@ def memory_expire(*, workspace_id: str, memory_id: str, at: datetime | None = No
         NotFound: No such entry in this workspace.
     """
     with transaction.atomic():
-        row = _locked(workspace_id, memory_id)
+        row = memory_locked(workspace_id, memory_id)
         until = max(at or timezone.now(), row.valid_from)
         row.valid_until = until
         row.save(update_fields=["valid_until"])
@@ -139,7 +139,7 @@ def memory_erase(*, workspace_id: str, memory_id: str) -> None:
         NotFound: No such entry in this workspace.
     """
     with transaction.atomic():
-        _erase(workspace_id, [_locked(workspace_id, memory_id).pk])
+        _erase(workspace_id, [memory_locked(workspace_id, memory_id).pk])
 
 
 def memories_erase(
@@ -174,8 +174,34 @@ def _erase(workspace_id: str, ids: Sequence[UUID]) -> None:
     MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids).delete()
 
 
-def _locked(workspace_id: str, memory_id: str) -> MemoryEntry:
-    rows = MemoryEntry.objects.select_for_update().filter(workspace_id=workspace_id)
+def memories_index(*, limit: int, embed: Embed, embedding_model: str) -> int:
+    """Put entries into the index that are not in it yet, and return how many; safe to run twice."""
+    rows = list(MemoryEntry.objects.filter(indexed=False).order_by("pk")[:limit])
+    for row in rows:
+        workspace_id = str(row.workspace_id)  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+        before = memories.previous(
+            workspace_id=workspace_id,
+            scope=memories.Scope(kind=row.scope, id=row.scope_id),
+            occasion=row.occasion,
+            until=row,
+        )
+        vector = memories.mean(embed(memories.embedding_texts(row.text, before)))
+        with transaction.atomic():
+            held = MemoryEntry.objects.select_for_update().filter(pk=row.pk, indexed=False).first()
+            if held is not None:
+                memories.index(held, vectors={embedding_model: vector}, anew=True)
+                MemoryEntry.objects.filter(pk=held.pk).update(indexed=True)
+    return len(rows)
+
+
+def memory_locked(workspace_id: str, memory_id: str, *, lock: bool = True) -> MemoryEntry:
+    """Return an entry, held for the transaction unless `lock` is False.
+
+    Raises:
+        NotFound: No such entry in this workspace.
+    """
+    rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
+    rows = rows.select_for_update() if lock else rows
     row = rows.filter(pk=memory_id).first() if rules.is_uuid(memory_id) else None
     if row is None:
         raise NotFound(kind="memory", name=memory_id)

@@ -7,20 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.core.ports import MemoryHit, TextEmbedder
 from agents.memory.recall import score
 from agents.memory.topics import topic_of
-from agents.models import MemoryEntry, MemoryUse, Run
-from agents.store import memory_neighbours
+from agents.models import MemoryEntry
+from agents.store import memory_neighbours, memory_uses
 from agents.store.codec import json_storable, storable
 from knowledge import wiring as knowledge
 from knowledge.core.neighbours import with_neighbours
 from loomsite.access.bridge import db
 
 _CANDIDATES = 200
+_LASTING = 0.4  # of a score, however badly the runs did: what nobody else knows is still found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbMemory:
-    """`MemoryStore` bound to the scopes of one run; what it writes belongs to `owner`."""
+    """`MemoryStore` bound to the scopes of one run; what it writes belongs to `owner`.
+
+    Attributes:
+        held_out: The run goes without memories, by lot: what it would have got is noted, and how
+            such runs do beside the others says whether memories help.
+    """
 
     workspace_id: str
     owner: Scope
@@ -81,6 +87,7 @@ class DbMemory:
     provenance: Mapping[str, Any]
     embedder: TextEmbedder | None
     fence: Callable[[], None]
+    held_out: bool = False
 
     async def remember(
         self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
@@ -101,19 +108,23 @@ class DbMemory:
         )
         return await db(self._remember, draft)
 
-    async def recall(self, query: str, *, limit: int = 8) -> list[MemoryHit]:
+    async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[MemoryHit]:
         question = Question(text=query)
         if self.embedder is not None:
             vector = (await self.embedder.embed([query]))[0]
             question = Question(text=query, vector=vector, model_id=self.embedder.model_id)
-        return await db(self._recall, question, limit)
+        return await db(self._recall, question, limit, given)
+
+    async def give(self, scores: Mapping[str, float]) -> None:
+        if scores:
+            await db(self._note, scores)
 
     def _remember(self, draft: Draft) -> str:
         with transaction.atomic():
             self.fence()
             return add(workspace_id=self.workspace_id, draft=draft, now=timezone.now())
 
-    def _recall(self, question: Question, limit: int) -> list[MemoryHit]:
+    def _recall(self, question: Question, limit: int, given: bool) -> list[MemoryHit]:  # noqa: FBT001 -- `db` passes by position
         hits = search(
             workspace_id=self.workspace_id,
             scopes=self.readable,
@@ -121,13 +132,17 @@ class DbMemory:
             limit=limit,
             now=timezone.now(),
         )
-        run = Run.objects.filter(
-            workspace_id=self.workspace_id, pk=self.provenance.get("run_id")
-        ).first()
-        if run is not None:
-            uses = [MemoryUse(memory_id=hit.id, run=run, score=hit.score) for hit in hits]
-            MemoryUse.objects.bulk_create(uses, ignore_conflicts=True)
-        return hits
+        if given or self.held_out:
+            self._note({hit.id: hit.score for hit in hits})
+        return [] if self.held_out else hits
+
+    def _note(self, scores: Mapping[str, float]) -> None:
+        memory_uses.note(
+            workspace_id=self.workspace_id,
+            run_id=str(self.provenance.get("run_id") or ""),
+            scores=scores,
+            held_out=self.held_out,
+        )
 
 
 def embedding_texts(text: str, before: str) -> list[str]:
@@ -142,14 +157,22 @@ def mean(vectors: Sequence[Sequence[float]]) -> list[float]:
     return [x / length for x in summed]
 
 
-def previous(*, workspace_id: str, scope: Scope, occasion: str = "") -> str:
-    """Return what was said last in a scope on the same occasion; empty when nothing was."""
+def previous(
+    *, workspace_id: str, scope: Scope, occasion: str = "", until: MemoryEntry | None = None
+) -> str:
+    """Return what was said last in a scope on the same occasion, before `until` where it is given.
+
+    Empty when nothing was.
+    """
     if not memory_neighbours.has_order(scope.kind, occasion):
         return ""
     rows = MemoryEntry.objects.filter(
         workspace_id=workspace_id, scope=scope.kind, scope_id=scope.id, occasion=occasion
     )
     rows = rows.exclude(review=MemoryEntry.Review.REJECTED)
+    if until is not None:
+        earlier = Q(created_at=until.created_at, pk__lt=until.pk)
+        rows = rows.filter(Q(created_at__lt=until.created_at) | earlier)
     return rows.order_by("-created_at", "-pk").values_list("text", flat=True).first() or ""
 
 
@@ -160,8 +183,8 @@ def add(*, workspace_id: str, draft: Draft, now: datetime) -> str:
     transaction.
     """
     text = storable(draft.text).strip()
-    occasion = " ".join(storable(draft.occasion).split())[:200]
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    occasion = _line(draft.occasion)
+    digest = _digest(text)
     rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
     own = rows.filter(scope=draft.scope.kind, scope_id=draft.scope.id, valid_until__isnull=True)
     known = own.filter(text_sha256=digest, occasion=occasion).order_by("created_at", "pk").first()
@@ -169,7 +192,7 @@ def add(*, workspace_id: str, draft: Draft, now: datetime) -> str:
         known = rows.filter(key=draft.key).first() or known
     if known is not None:
         return str(known.pk)
-    topic = " ".join(storable(draft.topic).casefold().split())[:200] or topic_of(text)
+    topic = _line(draft.topic).casefold() or topic_of(text)
     if topic and draft.review == MemoryEntry.Review.ACCEPTED:
         close(workspace_id=workspace_id, rows=own.filter(topic=topic), at=now)
     row = MemoryEntry.objects.create(
@@ -188,24 +211,62 @@ def add(*, workspace_id: str, draft: Draft, now: datetime) -> str:
         review=draft.review,
         valid_from=now,
     )
+    index(row, vectors={} if draft.vector is None else {draft.embedding_model: draft.vector})
+    return str(row.pk)
+
+
+def index(row: MemoryEntry, *, vectors: Mapping[str, Sequence[float]], anew: bool = False) -> None:
+    """Make an entry findable; `anew` when it may be in the index already. In a transaction."""
+    workspace_id = str(row.workspace_id)  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+    if anew:
+        knowledge.memories_drop(workspace_id=workspace_id, memory_ids=[str(row.pk)])
+    scope = Scope(kind=row.scope, id=row.scope_id)
     knowledge.memory_index(
         workspace_id=workspace_id,
-        scope=str(draft.scope),
+        scope=str(scope),
         memory=knowledge.Memory(
-            memory_id=str(row.pk),
-            text=text,
-            occasion=occasion,
-            vectors={} if draft.vector is None else {draft.embedding_model: draft.vector},
+            memory_id=str(row.pk), text=row.text, occasion=row.occasion, vectors=vectors
         ),
     )
-    return str(row.pk)
+    if anew:
+        show(row, now=timezone.now())
+
+
+def show(row: MemoryEntry, *, now: datetime) -> None:
+    """Let an entry be found as long as it holds and nobody rejected it."""
+    held = row.valid_until is None or row.valid_until > now
+    knowledge.memories_show(
+        workspace_id=str(row.workspace_id),  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+        memory_ids=[str(row.pk)],
+        shown=held and row.review != MemoryEntry.Review.REJECTED,
+    )
+
+
+def change(row: MemoryEntry, changes: Mapping[str, Any]) -> None:
+    """Give an entry other values, cleaned as new ones are; a new text settles its own topic."""
+    for name, value in changes.items():
+        setattr(row, name, _line(value) if name in ("subject", "occasion", "topic") else value)
+    if "text" in changes:
+        row.text = storable(row.text).strip()
+        row.text_sha256 = _digest(row.text)
+    row.topic = row.topic.casefold()
+    if "text" in changes and "topic" not in changes:
+        row.topic = topic_of(row.text) or row.topic
+
+
+def _line(text: str) -> str:
+    return " ".join(storable(text).split())[:200]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def close(*, workspace_id: str, rows: "QuerySet[MemoryEntry]", at: datetime) -> None:
     """Let entries hold until `at` and no longer; they stay as history, out of recall."""
     ids = [str(pk) for pk in rows.select_for_update().order_by("pk").values_list("pk", flat=True)]
     if ids:
-        MemoryEntry.objects.filter(pk__in=ids).update(valid_until=at)
+        MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids).update(valid_until=at)
         knowledge.memories_show(workspace_id=workspace_id, memory_ids=ids, shown=False)
 
 
@@ -231,7 +292,7 @@ def search(
     joined = with_neighbours(fits, memory_neighbours.of_entries(list(fits)))
     best = sorted(joined, key=lambda key: (-joined[key], key))[: max(_CANDIDATES, limit)]
     rows = list(_visible(workspace_id, scopes, now).filter(pk__in=best))
-    trust = _trust([row.pk for row in rows])
+    trust = memory_uses.trust([row.pk for row in rows])
     hits = [
         _hit(row, fit=joined[str(row.pk)], trust=trust.get(row.pk, 1.0), now=now) for row in rows
     ]
@@ -247,29 +308,14 @@ def _visible(workspace_id: str, scopes: Sequence[Scope], now: datetime) -> "Quer
     return rows.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=now))
 
 
-def _trust(ids: Sequence[Any]) -> dict[Any, float]:
-    """Return what is left of an entry's importance: less for each run it was in that failed."""
-    ended = Q(run__status=Run.Status.ENDED)
-    found = (
-        MemoryUse.objects.filter(memory_id__in=list(ids))
-        .order_by()
-        .values("memory_id")
-        .annotate(used=Count("pk", filter=ended), failed=Count("pk", filter=ended & _FAILED))
-    )
-    return {row["memory_id"]: 1 - row["failed"] / (row["used"] + 2) for row in found}
-
-
-_FAILED = ~Q(run__error_code="")
-
-
 def _hit(row: MemoryEntry, *, fit: float, trust: float, now: datetime) -> MemoryHit:
     total = score(
         meaning=fit,
         words=fit,
-        importance=row.importance * trust,
+        importance=row.importance,
         created_at=row.valid_from,
         now=now,
-    )
+    ) * (_LASTING + (1 - _LASTING) * trust)
     return MemoryHit(
         id=str(row.pk),
         text=row.text,

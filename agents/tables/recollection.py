@@ -50,6 +50,9 @@ class MemoryEntry(models.Model):
     review = models.CharField(max_length=16, choices=Review.choices, default=Review.ACCEPTED)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
+    indexed = models.BooleanField(
+        default=True, editable=False, help_text="False: a job makes it findable."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -95,23 +98,51 @@ class MemoryEntry(models.Model):
                 condition=~Q(subject=""),
                 name="agents_memory_subject",
             ),
+            models.Index(fields=["id"], condition=Q(indexed=False), name="agents_memory_unindexed"),
         ]
 
     def __str__(self) -> str:
         return self.text[:80]
 
 
+class MemoryRevision(models.Model):
+    """What an entry said before somebody changed it."""
+
+    memory = models.ForeignKey(MemoryEntry, on_delete=models.CASCADE, related_name="revisions")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(help_text="The fields that were changed, as they were.")
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.memory_id} until {self.at:%Y-%m-%d %H:%M}"  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+
+
 class MemoryUse(models.Model):
-    """An entry that was put before a run; whether that did well is the run's to say."""
+    """An entry that was put before a run, or kept from it by lot, and how that run did."""
 
     memory = models.ForeignKey(MemoryEntry, on_delete=models.CASCADE, related_name="uses")
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="memory_uses")
     score = models.FloatField()
+    held_out = models.BooleanField(
+        default=False, help_text="It fitted, and the lot kept it from this run."
+    )
+    outcome = models.FloatField(
+        null=True, blank=True, help_text="The run's evaluated score; empty while there is none."
+    )
     used_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["memory", "run"], name="agents_memory_use_once_per_run")
+            models.UniqueConstraint(
+                fields=["memory", "run"], name="agents_memory_use_once_per_run"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__isnull=True) | Q(outcome__gte=0, outcome__lte=1),
+                name="agents_memory_use_outcome_from_0_to_1",
+            ),
         ]
 
     def __str__(self) -> str:

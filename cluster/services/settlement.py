@@ -7,11 +7,12 @@ from typing import Any
 
 from django.db.models import F
 
+from agents.services.memory_uses import memory_uses_settle
 from cluster.core import lifecycle, posterior
-from cluster.core.codec import value_dump
+from cluster.core.codec import value_dump, value_load
 from cluster.core.lifecycle import NodeLife, Surroundings
 from cluster.core.steps import Settle
-from cluster.core.types import Adapted, Sensed, Verdict
+from cluster.core.types import Adapted, Executed, Phase, Sensed, Verdict
 from cluster.models import (
     AgentNode,
     Calibration,
@@ -21,6 +22,7 @@ from cluster.models import (
     FamilyDomain,
     LifecycleEvent,
     MarketEntry,
+    PhaseRecord,
     Reward,
     Task,
 )
@@ -56,7 +58,12 @@ def verdict_settle(
 def reward_write(
     *, task: Task, verdict: Verdict, node_id: str | None, evaluation: int, source: str = ""
 ) -> Reward:
-    """Keep an evaluation with its components; nothing is ever edited."""
+    """Keep an evaluation with its components; nothing is ever edited.
+
+    The memories that the run was given are told how it did.
+    """
+    if verdict.verified and verdict.score is not None:
+        _memories_settle(task, verdict.score)
     return Reward.objects.create(
         task=task,
         cycle=task.cycle,
@@ -69,6 +76,14 @@ def reward_write(
         source=source or verdict.judge,
         comment=verdict.comment,
     )
+
+
+def _memories_settle(task: Task, score: float) -> None:
+    records = PhaseRecord.objects.filter(task=task, cycle=task.cycle, phase=Phase.EXECUTE)
+    result = records.values_list("result", flat=True).first()
+    run_id = None if result is None else value_load(Executed, result).run_id
+    if run_id:
+        memory_uses_settle(workspace_id=str(task.workspace_id), run_id=run_id, score=score)
 
 
 def score_settle(

@@ -55,6 +55,12 @@ def register(server: MCPServer, desk: Desk) -> None:
         text: Annotated[str, Field(description="One fact, so that it makes sense on its own.")],
         scope: ScopeText = "workspace",
         importance: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        subject: Annotated[
+            str, Field(description="Whom it is about: erased together.", max_length=200)
+        ] = "",
+        topic: Annotated[
+            str, Field(description="What it settles: an older fact ends.", max_length=200)
+        ] = "",
     ) -> Remembered:
         """Keep a fact for later runs and chats; the same fact is kept once."""
         async with desk.serving("memory:write") as caller:
@@ -66,6 +72,8 @@ def register(server: MCPServer, desk: Desk) -> None:
                 scope=kind,
                 scope_id=scope_id,
                 importance=importance,
+                subject=subject,
+                topic=topic,
                 provenance={"source": caller.actor},
             )
             return Remembered(memory_id=memory_id)

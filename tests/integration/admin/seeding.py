@@ -131,6 +131,7 @@ class Seeds:
             version=self.version, session=session, goal=EVIL, answer=EVIL, status="ended",
             started_at=now, ended_at=now,
         )  # fmt: skip
+        self.make(a.MemoryRevision, memory=self.memory, at=timezone.now(), before={"text": EVIL})
         self.make(a.MemoryUse, memory=self.memory, run=run, score=0.5)
         self.make(
             a.SessionMessage, workspace=w, session=session, index=0, run_id=run.pk,

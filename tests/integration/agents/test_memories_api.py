@@ -65,3 +65,31 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(method, path, bod
 
     assert response.status_code == 400
     assert MemoryEntry.objects.count() == 0
+
+
+def test_an_entry_is_read_changed_merged_and_exported_by_its_own_workspace_only():
+    mine, other = make_tenant().client(), make_tenant().client()
+    one = remember(mine, "Ann weaves.", subject="ann")
+    two = remember(mine, "Ann weaves wool.", subject="ann")
+
+    foreign = [
+        other.get(f"{URL}/{one}"),
+        other.patch(f"{URL}/{one}", {"text": "x"}, format="json"),
+        other.post(f"{URL}/merge", {"memory_ids": [one, two]}, format="json"),
+    ]
+    changed = mine.patch(f"{URL}/{one}", {"text": "Ann spins."}, format="json")
+    merged = mine.post(f"{URL}/merge", {"memory_ids": [one, two], "text": "Ann."}, format="json")
+
+    assert [response.status_code for response in foreign] == [404, 404, 404]
+    assert changed.json()["text"] == "Ann spins."
+    assert [item["before"] for item in changed.json()["history"]] == [{"text": "Ann weaves."}]
+    assert merged.status_code == 201
+    assert texts(mine.get(f"{URL}?query=Ann")) == ["Ann."]
+    assert texts(mine.get(f"{URL}?view=new")) == ["Ann."]
+    assert texts(other.get(f"{URL}?view=new")) == []
+    exported = mine.get(f"{URL}/export?subject=ann").json()["memories"]
+    assert [row["text"] for row in exported] == ["Ann spins.", "Ann weaves wool.", "Ann."]
+    assert other.get(f"{URL}/export?subject=ann").json()["memories"] == []
+    assert mine.get(f"{URL}/export").status_code == 400
+    assert mine.get(f"{URL}?view=odd").status_code == 400
+    assert mine.patch(f"{URL}/{one}", {}, format="json").status_code == 400

@@ -1,0 +1,204 @@
+"""Memories as a curator looks at them: what is new, unused, contradicting, used most, fading."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import (
+    Avg,
+    Count,
+    Exists,
+    F,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from agents.core.errors import NotFound
+from agents.models import MemoryEntry, MemoryUse
+from agents.selectors.memories import memory_value
+from agents.selectors.paging import is_uuid
+from loomsite.access.core.errors import FieldError, InputInvalid
+
+VIEWS = ("new", "unused", "contradicting", "most_used", "pending", "fading", "expired")
+_NEW = timedelta(days=7)
+_REPLACED = timedelta(days=30)
+_FADING_RUNS = 3
+_FADING_MEAN = 0.4
+_MOST_USES = 100
+
+
+def memory_view(*, workspace_id: str, view: str, limit: int = 50) -> list[dict[str, Any]]:
+    """Return entries of one view, with how often they were used and how those runs did.
+
+    Raises:
+        InputInvalid: There is no such view.
+    """
+    if view not in VIEWS:
+        message = f"Use one of {', '.join(VIEWS)}."
+        raise InputInvalid(f"view: {message}", errors=(FieldError(field="view", message=message),))
+    rows = _view(workspace_id, view)[: max(0, limit)]
+    return [_with_uses(row) for row in rows]
+
+
+def memory_views_count(*, workspace_id: str) -> dict[str, int]:
+    """Return how many entries each view holds."""
+    return {view: _view(workspace_id, view).count() for view in VIEWS}
+
+
+def memory_detail(*, workspace_id: str, memory_id: str) -> dict[str, Any]:
+    """Return an entry with its history, the runs it was put before, and what contradicts it.
+
+    Raises:
+        NotFound: No such entry in this workspace.
+    """
+    rows = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id))
+    row = rows.filter(pk=memory_id).first() if is_uuid(memory_id) else None
+    if row is None:
+        raise NotFound(kind="memory", name=memory_id)
+    uses = MemoryUse.objects.filter(memory=row).select_related("run").order_by("-used_at", "-pk")
+    return {
+        **_with_uses(row),
+        "history": _history(row),
+        "uses": [_use(use) for use in uses[:_MOST_USES]],
+        "rivals": [memory_value(rival) for rival in _rivals(row)],
+    }
+
+
+def memories_export(*, workspace_id: str, subject: str) -> dict[str, Any]:
+    """Return all that is kept about a subject: entries, their history, where they were used.
+
+    Raises:
+        InputInvalid: No subject is named.
+    """
+    if not subject:
+        message = "Name a subject: nothing is exported without one."
+        raise InputInvalid(
+            f"subject: {message}", errors=(FieldError(field="subject", message=message),)
+        )
+    rows = MemoryEntry.objects.filter(workspace_id=workspace_id, subject=subject)
+    rows = rows.prefetch_related("revisions", "uses__run").order_by("created_at", "pk")
+    return {
+        "subject": subject,
+        "exported_at": timezone.now(),
+        "memories": [
+            {
+                **memory_value(row),
+                "history": _history(row),
+                "uses": [_use(use) for use in row.uses.all()],  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+            }
+            for row in rows
+        ],
+    }
+
+
+def memory_help(*, workspace_id: str) -> dict[str, dict[str, float | int | None]]:
+    """Return how scored runs did that were given memories, and those kept from them by lot."""
+    runs = (
+        MemoryUse.objects.filter(run__workspace_id=workspace_id, outcome__isnull=False)
+        .order_by()
+        .values("run_id", "held_out")
+        .annotate(score=Avg("outcome"))
+    )
+    scores: dict[bool, list[float]] = {False: [], True: []}
+    for row in runs:
+        scores[row["held_out"]].append(row["score"])
+    return {"with": _summed(scores[False]), "without": _summed(scores[True])}
+
+
+def _view(workspace_id: str, view: str) -> "QuerySet[MemoryEntry]":
+    now = timezone.now()
+    rows = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id))
+    holds = Q(valid_until__isnull=True) | Q(valid_until__gt=now)
+    kept = rows.filter(holds).exclude(review=MemoryEntry.Review.REJECTED)
+    views = {
+        "new": kept.filter(created_at__gt=now - _NEW).order_by("-created_at", "pk"),
+        "unused": kept.filter(used=0).order_by("created_at", "pk"),
+        "contradicting": rows.filter(_contradicted(now)).order_by(
+            "scope", "scope_id", "topic", "-created_at", "pk"
+        ),
+        "most_used": kept.filter(used__gt=0).order_by("-used", "pk"),
+        "pending": rows.filter(review=MemoryEntry.Review.PENDING).order_by("created_at", "pk"),
+        "fading": kept.filter(scored__gte=_FADING_RUNS, helped__lt=_FADING_MEAN).order_by(
+            "helped", "-used", "pk"
+        ),
+        "expired": rows.filter(valid_until__lte=now).order_by("-valid_until", "pk"),
+    }
+    return views[view]
+
+
+def _contradicted(now: Any) -> Q:  # noqa: ANN401 -- a moment
+    """Entries of a topic on which another one of their scope says something else, now or lately."""
+    recent = Q(valid_until__isnull=True) | Q(valid_until__gt=now - _REPLACED)
+    rivals = (
+        MemoryEntry.objects.filter(
+            recent,
+            workspace_id=OuterRef("workspace_id"),
+            scope=OuterRef("scope"),
+            scope_id=OuterRef("scope_id"),
+            topic=OuterRef("topic"),
+        )
+        .exclude(pk=OuterRef("pk"))
+        .exclude(text_sha256=OuterRef("text_sha256"))
+        .exclude(review=MemoryEntry.Review.REJECTED)
+    )
+    return recent & ~Q(topic="") & ~Q(review=MemoryEntry.Review.REJECTED) & Q(Exists(rivals))
+
+
+def _rivals(row: MemoryEntry) -> Sequence[MemoryEntry]:
+    if not row.topic:
+        return []
+    rows = MemoryEntry.objects.filter(
+        workspace_id=row.workspace_id,  # pyright: ignore[reportAttributeAccessIssue] -- Django's
+        scope=row.scope,
+        scope_id=row.scope_id,
+        topic=row.topic,
+    )
+    return list(rows.exclude(pk=row.pk).order_by("-created_at", "pk")[:20])
+
+
+def _counted(rows: "QuerySet[MemoryEntry]") -> "QuerySet[MemoryEntry]":
+    own = MemoryUse.objects.filter(memory=OuterRef("pk"), held_out=False).order_by()
+    grouped = own.values("memory")
+    return rows.annotate(
+        used=Coalesce(Subquery(grouped.annotate(n=Count("pk")).values("n")), 0),
+        scored=Coalesce(Subquery(grouped.annotate(n=Count("outcome")).values("n")), 0),
+        helped=Subquery(
+            grouped.annotate(mean=Avg(F("outcome"), output_field=FloatField())).values("mean")
+        ),
+    )
+
+
+def _with_uses(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row with annotations
+    return {
+        **memory_value(row),
+        "used": row.used,
+        "scored": row.scored,
+        "helped": None if row.helped is None else round(row.helped, 4),
+    }
+
+
+def _history(row: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 -- a row and Django's relations
+    return [
+        {"at": item.at, "actor": item.actor, "before": item.before} for item in row.revisions.all()
+    ]
+
+
+def _use(use: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row and Django's relations
+    return {
+        "run_id": str(use.run_id),
+        "task_id": str(use.run.task_id),
+        "used_at": use.used_at,
+        "score": use.score,
+        "held_out": use.held_out,
+        "outcome": use.outcome,
+    }
+
+
+def _summed(scores: Sequence[float]) -> dict[str, float | int | None]:
+    mean = round(sum(scores) / len(scores), 4) if scores else None
+    return {"n": len(scores), "mean": mean}
