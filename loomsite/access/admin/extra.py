@@ -22,7 +22,7 @@ class ExtraPage:
         name: Its address below the model's or the row's, and the end of its name.
         view: The admin's method; called with the request, and with the row on a row's page.
         role: The role from which on it is seen.
-        tab: Whether a row's page links to it.
+        tab: Whether the list's or the row's page links to it.
     """
 
     name: str
@@ -91,7 +91,7 @@ class ExtraPages(Buttons):
         return [
             {"label": page.label, "icon": page.icon, "url": self.extra_url(page.name)}
             for page in self.list_pages
-            if self.may(request, page.role, None)
+            if page.tab and self.may(request, page.role, None)
         ]
 
     def tabs(self, request: HttpRequest, row: Any, here: str = "") -> list[dict[str, Any]]:

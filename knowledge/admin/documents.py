@@ -11,8 +11,10 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from knowledge import selectors, wiring
+from knowledge.admin.base import REFUSALS
+from knowledge.admin.searching import SearchPages
+from knowledge.admin.uploads import UploadPages
 from knowledge.core.analysis import LANGUAGES
-from knowledge.core.errors import KnowledgeError
 from knowledge.core.types import DocumentInput
 from knowledge.loaders.registry import MAX_BYTES
 from knowledge.models import (
@@ -31,14 +33,12 @@ from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.display import ago, badge, cut, row, short
 from loomsite.access.admin.forms import ServiceForm
 from loomsite.access.admin.reach import OPERATOR
-from loomsite.access.core.errors import AccessError
 
-_REFUSALS = (AccessError, KnowledgeError)
 _STATUS = {"ready": "success", "failed": "danger", "ingesting": "info", "pending": "warning"}
 
 
 class CollectionForm(ServiceForm):
-    refusals = _REFUSALS
+    refusals = REFUSALS
 
     slug = fields.text("Slug", required=True, help_text="Letters, digits, '-' and '_'.")
     name = fields.text("Name", max_length=200)
@@ -62,7 +62,7 @@ class CollectionForm(ServiceForm):
 
 
 class CollectionChangeForm(ServiceForm):
-    refusals = _REFUSALS
+    refusals = REFUSALS
 
     name = fields.text("Name", max_length=200, required=True)
     description = fields.area("Description", rows=2)
@@ -78,9 +78,9 @@ class CollectionChangeForm(ServiceForm):
 
 
 @admin.register(Collection)
-class CollectionAdmin(LoomAdmin):
+class CollectionAdmin(SearchPages):
     adds = changes = deletes = OPERATOR
-    refusals = _REFUSALS
+    refusals = REFUSALS
     add_form = CollectionForm
     change_form = CollectionChangeForm
     change_form_template = "loom/admin/collection.html"
@@ -107,7 +107,7 @@ class CollectionAdmin(LoomAdmin):
 class DocumentForm(ServiceForm):
     """A text or a file; it is read by a worker, and its page says how far that is."""
 
-    refusals = _REFUSALS
+    refusals = REFUSALS
 
     title = fields.text("Title", max_length=500)
     file = forms.FileField(
@@ -157,9 +157,9 @@ class DocumentForm(ServiceForm):
 
 
 @admin.register(Document)
-class DocumentAdmin(LoomAdmin):
+class DocumentAdmin(UploadPages):
     adds = deletes = OPERATOR
-    refusals = _REFUSALS
+    refusals = REFUSALS
     add_form = DocumentForm
     change_form_template = "loom/admin/document.html"
     list_display = (
