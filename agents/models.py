@@ -14,6 +14,7 @@ from agents.tables.recollection import MemoryEntry, MemoryRevision, MemoryUse
 from agents.tables.runs import (
     Approval,
     Artifact,
+    ContextShares,
     Run,
     Session,
     SessionMessage,
@@ -30,6 +31,7 @@ __all__ = [
     "Artifact",
     "Budget",
     "BudgetWindow",
+    "ContextShares",
     "Endpoint",
     "McpConnection",
     "MemoryEntry",

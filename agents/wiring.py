@@ -14,7 +14,7 @@ from agents.assembly.answers import JsonReply, no_json, not_begun
 from agents.assembly.breaker import SharedBreaker
 from agents.assembly.building import Blueprint, Workshop, server_of
 from agents.assembly.execution import execute, mcp_of, payer, scope_of, skills_of, surroundings_of
-from agents.assembly.mcp_links import McpServers
+from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import (
@@ -32,10 +32,18 @@ from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
 from agents.providers.world import system_world
 from agents.selectors import catalogue as selectors
-from agents.services import catalogue, consolidation, endpoints, mcp_tools, runs
-from agents.services.catalogue import McpConnectionFields
+from agents.selectors import tools as tool_selectors
+from agents.services import (
+    catalogue,
+    consolidation,
+    endpoints,
+    mcp_connections,
+    mcp_tools,
+    runs,
+)
 from agents.services.consolidation import QuietSession
 from agents.services.endpoints import EndpointChanges, EndpointFields
+from agents.services.mcp_connections import McpConnectionFields
 from agents.store import ledger
 from agents.store.wallet import DbWallet
 from loomsite.access.bridge import db
@@ -236,7 +244,7 @@ async def agent_build(*, workspace_id: str, agent: str) -> Agent:
     rows = await db(
         selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
     )
-    allowed = await db(selectors.tools_allowed, workspace_id=workspace_id)
+    allowed = await db(tool_selectors.tools_allowed, workspace_id=workspace_id)
     served = await _served(rows, model=spec["model"])
     blueprint = Blueprint(
         version_id=version_id,
@@ -300,8 +308,8 @@ def endpoint_update(
 def mcp_connection_create(
     *, workspace_id: str, slug: str, **fields: Unpack[McpConnectionFields]
 ) -> str:
-    """Register an MCP server and return its id; see `services.catalogue`."""
-    return catalogue.mcp_connection_create(
+    """Register an MCP server and return its id; see `services.mcp_connections`."""
+    return mcp_connections.mcp_connection_create(
         workspace_id=workspace_id,
         slug=slug,
         seal=_parts().box.seal,
@@ -310,19 +318,32 @@ def mcp_connection_create(
     )
 
 
+def mcp_connection_update(
+    *, workspace_id: str, connection_id: str, **changes: Unpack[McpConnectionFields]
+) -> None:
+    """Change a connection; see `services.mcp_connections`."""
+    mcp_connections.mcp_connection_update(
+        workspace_id=workspace_id,
+        connection_id=connection_id,
+        seal=_parts().box.seal,
+        commands=_parts().conf.mcp_commands,
+        **changes,
+    )
+
+
 def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, Any]:
     """Ask an MCP server what it offers, and keep its tools as what agents may be granted.
 
     Blocks while the server is asked. `ok` says whether it answered; `error` why not, else `tools`
-    are all it has, with those `added`, `changed` or `gone` since the last time, and what had to be
-    `left_out`.
+    are all it has, with those `added` or `gone` since the last time, those `changed` since they
+    were reviewed, which are held until they are again, and what had to be `left_out`.
 
     Raises:
         NotFound: No such connection in this workspace.
     """
-    row = selectors.mcp_connection_row(workspace_id=workspace_id, connection_id=connection_id)
+    row = tool_selectors.mcp_connection_row(workspace_id=workspace_id, connection_id=connection_id)
     try:
-        tools = asyncio.run(_parts().servers.tools(server_of(row)))
+        offer = asyncio.run(_parts().servers.offer(server_of(row)))
     except AgentsError as error:
         mcp_tools.mcp_connection_failed(
             workspace_id=workspace_id, connection_id=connection_id, error=str(error)
@@ -331,7 +352,7 @@ def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, A
     refreshed = mcp_tools.mcp_tools_keep(
         workspace_id=workspace_id,
         connection_id=connection_id,
-        listing=listing_of(row.slug, tools, trusted=row.trusted),
+        listing=listing_of(row.slug, offer, trusted=row.trusted),
     )
     return {"ok": True, "error": "", **asdict(refreshed)}
 

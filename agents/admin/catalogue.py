@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from agents import wiring
 from agents.admin.base import AgentsAdmin, AgentsForm
 from agents.models import Agent, AgentVersion, Endpoint, McpConnection, Scene, Skill, Tool
-from agents.services import agents, catalogue, endpoints
+from agents.services import agents, catalogue, endpoints, mcp_connections
 from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.display import ago, badge, row, short, words
@@ -257,7 +257,9 @@ class McpConnectionAdmin(AgentsAdmin):
     empty = "Connect an MCP server and agents can be granted its tools."
 
     def delete_model(self, request: HttpRequest, obj: McpConnection) -> None:  # noqa: ARG002 -- Django's signature
-        catalogue.mcp_connection_delete(workspace_id=self.home(obj), connection_id=str(obj.pk))
+        mcp_connections.mcp_connection_delete(
+            workspace_id=self.home(obj), connection_id=str(obj.pk)
+        )
 
 
 # ---------------------------------------------------------------- tools and scenes

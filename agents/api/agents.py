@@ -33,6 +33,9 @@ class AgentChangesSerializer(StrictSerializer):
     max_tokens = serializers.IntegerField(required=False, allow_null=True)
     budget_usd = serializers.DecimalField(18, 10, required=False, allow_null=True)
     temperature = serializers.FloatField(required=False, allow_null=True)
+    answer_language = TextField(required=False, allow_blank=True)
+    filter_patterns = serializers.ListField(child=TextField(trim_whitespace=False), required=False)
+    audit = serializers.BooleanField(required=False)
     published = serializers.BooleanField(required=False)
     enabled = serializers.BooleanField(required=False)
 

@@ -1,4 +1,4 @@
-"""Model endpoints and MCP servers over REST."""
+"""Model endpoints over REST."""
 
 from typing import ClassVar
 
@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from agents import wiring
 from agents.api.rendering import paged, rendered
 from agents.selectors import catalogue
-from agents.services import catalogue as services
 from agents.services import endpoints
 from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField
@@ -98,65 +97,3 @@ class EndpointView(ApiView):
             workspace_id=self.principal.workspace_id, endpoint_id=str(endpoint_id)
         )
         return Response(status=204)
-
-
-class McpConnectionSerializer(StrictSerializer):
-    slug = TextField()
-    url = TextField(required=False)
-    command = TextField(required=False)
-    arguments = serializers.ListField(child=TextField(allow_blank=True), required=False)
-    environment = JsonObjectField(required=False, write_only=True)
-    name = TextField(required=False, allow_blank=True)
-    secret = TextField(required=False, allow_blank=True, write_only=True)
-    trusted = serializers.BooleanField(required=False)
-
-
-class McpConnectionListView(ApiView):
-    scopes: ClassVar = {"GET": "agents:read", "POST": "admin"}
-
-    @extend_schema(operation_id="mcp_connections_list", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:
-        """List the MCP servers whose tools agents may use, by slug."""
-        page = page_of(request)
-        found = catalogue.mcp_connection_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
-
-    @extend_schema(
-        operation_id="mcp_connections_create",
-        request=McpConnectionSerializer,
-        responses={201: OpenApiTypes.OBJECT},
-    )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Add an MCP server: the url of one, or a command of LOOM_MCP_COMMANDS that starts one."""
-        body = self.valid(McpConnectionSerializer)
-        connection_id = wiring.mcp_connection_create(
-            workspace_id=self.principal.workspace_id, **body
-        )
-        return Response({"id": connection_id, "slug": body["slug"]}, status=201)
-
-
-class McpConnectionView(ApiView):
-    scopes: ClassVar = {"DELETE": "admin"}
-
-    @extend_schema(operation_id="mcp_connections_delete", responses={204: None})
-    def delete(self, request: Request, connection_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Forget an MCP server and its tools."""
-        services.mcp_connection_delete(
-            workspace_id=self.principal.workspace_id, connection_id=str(connection_id)
-        )
-        return Response(status=204)
-
-
-class McpConnectionTestView(ApiView):
-    scopes: ClassVar = {"POST": "admin"}
-
-    @extend_schema(operation_id="mcp_connections_test", request=None, responses=OpenApiTypes.OBJECT)
-    def post(self, request: Request, connection_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Ask the server what it offers and keep its tools; say what is new, changed or gone."""
-        return Response(
-            wiring.mcp_connection_test(
-                workspace_id=self.principal.workspace_id, connection_id=str(connection_id)
-            )
-        )

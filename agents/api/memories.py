@@ -1,4 +1,4 @@
-"""Memories and conversations over REST."""
+"""Memories over REST."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from agents import wiring
 from agents.api.rendering import paged, rendered
 from agents.selectors import memories as entries
-from agents.selectors import memory_curation, runs
+from agents.selectors import memory_curation
 from agents.services import memories
 from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import StrictSerializer, TextField
@@ -209,16 +209,3 @@ class MemoryReviewView(ApiView):
             **self.valid(MemoryReviewSerializer),
         )
         return Response(status=204)
-
-
-class SessionListView(ApiView):
-    scopes: ClassVar = {"GET": "memory:read"}
-
-    @extend_schema(operation_id="sessions_list", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:
-        """List the conversations, the latest first."""
-        page = page_of(request)
-        found = runs.session_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)

@@ -1,21 +1,41 @@
 """Tools, the scenes that narrow them, and skills over REST."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents import wiring
-from agents.api.rendering import Words, paged
+from agents.api.mcp import ReviewSerializer
+from agents.api.rendering import Words, paged, rendered
 from agents.selectors import catalogue
+from agents.selectors import tools as tool_selectors
 from agents.services import catalogue as services
-from agents.services import skills
+from agents.services import mcp_tools, skills
+from agents.skills.loader import MAX_TOTAL_BYTES
+from loomsite.access.core.errors import BodyTooLarge
 from loomsite.access.rest.pagination import page_of
-from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField
+from loomsite.access.rest.parsing import JsonObjectField, JsonParser, StrictSerializer, TextField
 from loomsite.access.rest.views import ApiView
+
+_FORM_OVERHEAD = 100_000
+
+
+class SkillForm(MultiPartParser):
+    """A form with a skill in it, refused by its announced length before it is kept anywhere."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:  # noqa: ANN401 -- DRF's signature
+        meta = (parser_context or {})["request"].META
+        length = str(meta.get("CONTENT_LENGTH") or "")
+        if length.isdigit() and int(length) > MAX_TOTAL_BYTES + _FORM_OVERHEAD:
+            raise BodyTooLarge(limit_bytes=MAX_TOTAL_BYTES)
+        return super().parse(stream, media_type, parser_context)
 
 
 class ToolChangesSerializer(StrictSerializer):
@@ -59,14 +79,21 @@ class ToolListView(ApiView):
         """List the tools agents may be granted, by name."""
         page = page_of(request)
         wiring.workspace_prepare(self.principal.workspace_id)
-        found = catalogue.tool_list(
+        found = tool_selectors.tool_list(
             workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
         )
         return paged(request, found)
 
 
 class ToolView(ApiView):
-    scopes: ClassVar = {"PATCH": "admin"}
+    scopes: ClassVar = {"GET": "agents:read", "PATCH": "admin"}
+
+    @extend_schema(operation_id="tools_detail", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return a tool with its parameters; `pending` is what is held of it for review."""
+        wiring.workspace_prepare(self.principal.workspace_id)
+        found = tool_selectors.tool_detail(workspace_id=self.principal.workspace_id, name=name)
+        return Response(rendered(found))
 
     @extend_schema(
         operation_id="tools_update", request=ToolChangesSerializer, responses={204: None}
@@ -77,6 +104,18 @@ class ToolView(ApiView):
             workspace_id=self.principal.workspace_id,
             name=name,
             **self.valid(ToolChangesSerializer),
+        )
+        return Response(status=204)
+
+
+class ToolReviewView(ApiView):
+    scopes: ClassVar = {"POST": "admin"}
+
+    @extend_schema(operation_id="tools_review", request=ReviewSerializer, responses={204: None})
+    def post(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Let agents have what a server says of a tool now, or switch the tool off."""
+        mcp_tools.mcp_tool_review(
+            workspace_id=self.principal.workspace_id, name=name, **self.valid(ReviewSerializer)
         )
         return Response(status=204)
 
@@ -104,7 +143,19 @@ class SceneListView(ApiView):
 
 
 class SceneView(ApiView):
-    scopes: ClassVar = {"PATCH": "admin"}
+    scopes: ClassVar = {"GET": "agents:read", "PATCH": "admin", "DELETE": "admin"}
+
+    @extend_schema(operation_id="scenes_detail", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return a scene."""
+        found = catalogue.scene_detail(workspace_id=self.principal.workspace_id, slug=slug)
+        return Response(rendered(found))
+
+    @extend_schema(operation_id="scenes_delete", responses={204: None})
+    def delete(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- as above
+        """Remove a scene that no agent is narrowed by."""
+        services.scene_delete(workspace_id=self.principal.workspace_id, slug=slug)
+        return Response(status=204)
 
     @extend_schema(
         operation_id="scenes_update", request=SceneChangesSerializer, responses={204: None}
@@ -119,8 +170,15 @@ class SceneView(ApiView):
         return Response(status=204)
 
 
+class SkillUploadSerializer(StrictSerializer):
+    file = serializers.FileField(allow_empty_file=True)
+    state = serializers.ChoiceField(choices=["draft", "active"], required=False)
+
+
 class SkillListView(ApiView):
     scopes: ClassVar = {"GET": "agents:read", "POST": "agents:write"}
+    parser_classes: ClassVar = [JsonParser, SkillForm]
+    max_body_bytes = 2 * MAX_TOTAL_BYTES
 
     @extend_schema(operation_id="skills_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
@@ -132,20 +190,37 @@ class SkillListView(ApiView):
         return paged(request, found)
 
     @extend_schema(
-        operation_id="skills_import", request=SkillSerializer, responses={201: OpenApiTypes.OBJECT}
+        operation_id="skills_import",
+        request={
+            "application/json": SkillSerializer,
+            "multipart/form-data": SkillUploadSerializer,
+        },
+        responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Keep the skill of a SKILL.md or an archive, as a draft unless `state` says active."""
-        body = self.valid(SkillSerializer)
-        archive = skills.archive_decoded(body.pop("archive", ""))
-        skill_id = skills.skill_import(
-            workspace_id=self.principal.workspace_id, archive=archive, **body
-        )
+    def post(self, request: Request) -> Response:
+        """Keep the skill of a SKILL.md or an archive, as a draft unless `state` says active.
+
+        As JSON, or as an uploaded `file`: a SKILL.md, or a zip of a folder with one in it.
+        """
+        if isinstance(request.data, QueryDict):
+            body = self.valid(SkillUploadSerializer)
+            uploaded: UploadedFile = body.pop("file")
+            body |= skills.upload_read(uploaded.read(MAX_TOTAL_BYTES + 1))
+        else:
+            body = self.valid(SkillSerializer)
+            body["archive"] = skills.archive_decoded(body.pop("archive", ""))
+        skill_id = skills.skill_import(workspace_id=self.principal.workspace_id, **body)
         return Response({"id": skill_id}, status=201)
 
 
 class SkillView(ApiView):
-    scopes: ClassVar = {"PATCH": "agents:write"}
+    scopes: ClassVar = {"GET": "agents:read", "PATCH": "agents:write"}
+
+    @extend_schema(operation_id="skills_detail", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return a skill with its instructions and the texts that came with it."""
+        found = catalogue.skill_detail(workspace_id=self.principal.workspace_id, name=name)
+        return Response(rendered(found))
 
     @extend_schema(
         operation_id="skills_update", request=SkillStateSerializer, responses={204: None}

@@ -8,18 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from agents.assembly.mcp_links import McpServer, McpServers
+from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import McpGrant, McpTool
+from agents.assembly.mcp_values import McpServer
 from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
 from agents.build import build_agent
-from agents.core.interceptors import RedactSecrets
-from agents.core.ports import ModelProvider, TextEmbedder, Tool
+from agents.core.interceptors import AnswerLanguage, Audit, ContentFilter, RedactSecrets
+from agents.core.ports import Interceptor, ModelProvider, TextEmbedder, Tool
 from agents.core.runtime import Agent, AgentConfig
 from agents.core.types import ToolSpec
 from agents.models import McpConnection
 from agents.models import Scene as SceneRow
 from agents.models import Tool as ToolRow
 from agents.skills.loader import Skill
+from agents.store.audit import model_call_noted
 from agents.store.gate import Decide
 from agents.tools.calculator import calculator_tool
 from agents.tools.delegate import delegate_tool
@@ -125,7 +127,7 @@ class Workshop:
             memory=ScopedMemory(),
             sessions=ScopedSessions(),
             knowledge=ScopedKnowledge() if given else None,
-            interceptors=self._interceptors,
+            interceptors=[*self._interceptors, *interceptors_of(spec)],
             skills=[text.skill for text in blueprint.skills],
             embedder=self._embedder,
         )
@@ -143,6 +145,18 @@ class Workshop:
         made: list[FunctionTool] = [*file_tools(self._files_root / workspace_id, writable=True)]
         made.append(http_fetch_tool(fetch_hosts, listed=self._listed))
         return {tool.spec.name: tool for tool in made}
+
+
+def interceptors_of(spec: Mapping[str, Any]) -> list[Interceptor]:
+    """Return what a version asks for to see each model call; the audit last, next to the model."""
+    chosen: list[Interceptor] = []
+    if spec.get("answer_language"):
+        chosen.append(AnswerLanguage(spec["answer_language"]))
+    if spec.get("filter_patterns"):
+        chosen.append(ContentFilter(spec["filter_patterns"]))
+    if spec.get("audit"):
+        chosen.append(Audit(model_call_noted))
+    return chosen
 
 
 def config_of(blueprint: Blueprint) -> AgentConfig:

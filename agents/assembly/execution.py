@@ -16,7 +16,8 @@ from agents.core.runtime import Agent
 from agents.core.types import RunRequest, RunResult
 from agents.models import Endpoint, Scene
 from agents.selectors import catalogue as selectors
-from agents.selectors.catalogue import ToolsAllowed
+from agents.selectors import tools as tool_selectors
+from agents.selectors.tools import ToolsAllowed
 from agents.skills.loader import Skill
 from agents.store import ledger
 from agents.store.artifacts import DbArtifacts
@@ -53,7 +54,7 @@ def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surrounding
             workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
         ),
         scenes=selectors.scene_rules(workspace_id=workspace_id, slugs=spec["scenes"]),
-        allowed=selectors.tools_allowed(workspace_id=workspace_id),
+        allowed=tool_selectors.tools_allowed(workspace_id=workspace_id),
         skills=skills_of(workspace_id, spec["skills"]),
         mcp=mcp_of(workspace_id, spec["tools"]),
     )
@@ -61,7 +62,7 @@ def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surrounding
 
 def mcp_of(workspace_id: str, names: list[str]) -> tuple[McpGrant, ...]:
     """Return those of the named tools that MCP servers offer now."""
-    return grants_of(selectors.mcp_tools(workspace_id=workspace_id, names=names))
+    return grants_of(tool_selectors.mcp_tools(workspace_id=workspace_id, names=names))
 
 
 def skills_of(workspace_id: str, names: list[str]) -> tuple[SkillText, ...]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,7 +15,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from agents.assembly import reach
+from agents.assembly.mcp_sifting import Sifter, sifted
 from agents.assembly.mcp_stdio import Stderr, stdio_streams
+from agents.assembly.mcp_values import McpServer, Offer
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import AgentsError, ToolFailed
 from agents.services.mcp_commands import command_fault
@@ -31,18 +32,6 @@ _BROKEN_CODES = frozenset({mcp_types.CONNECTION_CLOSED})
 _GONE = "Session terminated"  # the server forgot the session, so it did nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McpServer:
-    """Where an MCP server is and what it is given; secrets are as they are stored."""
-
-    id: str
-    slug: str
-    url: str = ""
-    command: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    secret: str = ""
-
-
 class _Broken(Exception):
     """The connection ended; `sent` says whether the server may have got the request."""
 
@@ -51,14 +40,8 @@ class _Broken(Exception):
         self.sent = sent
 
 
-class McpServers:
-    """Calls tools of MCP servers; one connection to each server and event loop.
-
-    Args:
-        box: Opens secrets.
-        listed: Private addresses that may be reached all the same.
-        commands: What may be started, as `LOOM_MCP_COMMANDS` lists it.
-    """
+class Links:
+    """The connections of a process, one to each server and event loop; see `McpServers`."""
 
     def __init__(self, *, box: SecretBox, listed: Sequence[str], commands: Sequence[str]) -> None:
         self._box, self._listed, self._commands = box, tuple(listed), tuple(commands)
@@ -69,17 +52,7 @@ class McpServers:
     async def call(
         self, server: McpServer, tool: str, arguments: Mapping[str, Any], *, again: bool
     ) -> mcp_types.CallToolResult:
-        """Return what a tool said.
-
-        Args:
-            server: Whose tool.
-            tool: The server's name of it.
-            arguments: For the tool.
-            again: Whether the call may be made twice when the connection breaks during it.
-
-        Raises:
-            ToolFailed: The server cannot be reached, refused the call, or said nothing usable.
-        """
+        """Return what a tool said; see `McpServers.call`."""
         for last in (False, True):
             link = await self._link(server)
             try:
@@ -95,16 +68,13 @@ class McpServers:
                     ) from None
         raise AssertionError("unreachable")
 
-    async def tools(self, server: McpServer) -> list[mcp_types.Tool]:
-        """Return all the tools of a server, over a connection of its own.
-
-        Raises:
-            ToolFailed: It cannot be reached or does not say; the message is for operators.
-        """
+    async def offer(self, server: McpServer) -> Offer:
+        """Return what a server lists, over a connection of its own; see `McpServers.offer`."""
         link = _Link(server, self._connect)
         try:
             async with asyncio.timeout(2 * CONNECT_S):  # to connect, and to list
-                return await link.tools()
+                tools = await link.tools()
+                return Offer(tools=tuple(tools), unreadable=tuple(link.unreadable.values()))
         except TimeoutError:
             raise ToolFailed(f"The MCP server {server.slug!r} does not list its tools.") from None
         except _Broken as error:
@@ -181,6 +151,7 @@ class _Link:
         self.server = server
         self._connect = connect
         self._stderr, self._ended = Stderr(), asyncio.Event()
+        self._sifter = Sifter()
         self._stop = asyncio.Event()
         self._calls = 0
         self._used = asyncio.Event()
@@ -188,6 +159,11 @@ class _Link:
         self._client: asyncio.Future[Client] = loop.create_future()
         # A context of its own: the run that happened to open it must not be kept alive by it.
         self._task = loop.create_task(self._own(), context=Context())
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Return why entries of the server's list are no tools, by their names."""
+        return self._sifter.unreadable
 
     @property
     def over(self) -> bool:
@@ -240,8 +216,11 @@ class _Link:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(CONNECT_S):
-                    streams = self._connect(self.server, self._stderr, self._ended)
+                    streams = sifted(
+                        self._connect(self.server, self._stderr, self._ended), self._sifter
+                    )
                     client = await stack.enter_async_context(Client(_transport(streams)))
+                    self._sifter.version = client.protocol_version
                     if client.protocol_version in MODERN_PROTOCOL_VERSIONS:
                         await _all_tools(client)  # which arguments go into headers is told there
                 self._client.set_result(client)

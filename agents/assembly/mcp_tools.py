@@ -3,14 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mcp_types
-
-from agents.assembly.mcp_links import McpServer, McpServers
+from agents.assembly.mcp_servers import McpServers
+from agents.assembly.mcp_values import McpServer, Offer
 from agents.core.errors import ToolRetry
 from agents.core.ports import ToolContext
 from agents.core.types import Json, ToolOutput, ToolSpec
@@ -18,6 +16,9 @@ from agents.providers.structured import problems_of
 from agents.services.mcp_tools import Listing, McpToolSpec
 from agents.tools.foreign_schema import SchemaUnusable, tamed
 from agents.tools.schema import parse_object
+
+if TYPE_CHECKING:
+    import mcp_types
 
 MAX_NAME = 64  # what model endpoints take
 MAX_DESCRIPTION = 2_000
@@ -65,8 +66,10 @@ class McpTool:
         return ToolOutput(text=text_of(result), ok=not result.is_error)
 
 
-def text_of(result: mcp_types.CallToolResult) -> str:
+def text_of(result: "mcp_types.CallToolResult") -> str:
     """Return what a tool said as text; pictures and sounds are named, not shown."""
+    import mcp_types  # noqa: PLC0415 -- loaded with the first connection, not with this module
+
     parts: list[str] = []
     for block in result.content:
         match block:
@@ -84,11 +87,11 @@ def text_of(result: mcp_types.CallToolResult) -> str:
     return "\n".join(parts) or ("The tool failed." if result.is_error else "Done.")
 
 
-def listing_of(slug: str, tools: Sequence[mcp_types.Tool], *, trusted: bool) -> Listing:
+def listing_of(slug: str, offer: Offer, *, trusted: bool) -> Listing:
     """Return a server's tools as agents may be granted them, and why some cannot be."""
     kept: dict[str, McpToolSpec] = {}
-    left_out: list[str] = []
-    for tool in tools:
+    left_out = list(offer.unreadable)
+    for tool in offer.tools:
         name = local_name(slug, tool.name)
         if not tool.name or len(tool.name) > MAX_REMOTE_NAME or name in kept:
             left_out.append(f"{tool.name[:80]!r}: its name is empty, too long or there twice")
@@ -115,7 +118,7 @@ def local_name(slug: str, remote_name: str) -> str:
     return f"{name[: MAX_NAME - 9]}_{digest}"
 
 
-def _spec(name: str, tool: mcp_types.Tool, parameters: Json, *, trusted: bool) -> ToolSpec:
+def _spec(name: str, tool: "mcp_types.Tool", parameters: Json, *, trusted: bool) -> ToolSpec:
     """What a server says of a tool's harmlessness counts only where an operator trusts it."""
     hints: Any = tool.annotations if trusted else None
     reads = hints is not None and hints.read_only_hint is True

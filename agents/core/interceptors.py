@@ -1,7 +1,7 @@
 """What may look at each model call: an audit, redaction, a filter, marks on untrusted text."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from weakref import WeakKeyDictionary
@@ -50,15 +50,19 @@ class PassThrough:
 
 
 class Audit(PassThrough):
-    """Tell a sink of each finished model call: who asked, how much, what came of it."""
+    """Tell a sink of each finished model call: who asked, how much, what came of it.
 
-    def __init__(self, sink: Callable[[Json], None]) -> None:
+    Put it last: then it sees what was really sent, and what really came, before others change it.
+    A sink that is a coroutine function is awaited: the run goes on when the entry is kept.
+    """
+
+    def __init__(self, sink: Callable[[Json], Awaitable[None] | None]) -> None:
         self._sink = sink
 
     async def after(
         self, request: ModelRequest, reply: ModelReply, call: CallContext
     ) -> ModelReply:
-        self._sink(
+        told = self._sink(
             {
                 "run_id": call.run_id,
                 "workspace": call.workspace,
@@ -75,6 +79,8 @@ class Audit(PassThrough):
                 "cost_usd": str(reply.usage.cost_usd),
             }
         )
+        if told is not None:
+            await told
         return reply
 
 

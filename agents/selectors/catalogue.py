@@ -14,13 +14,10 @@ from agents.models import (
     Budget,
     BudgetWindow,
     Endpoint,
-    McpConnection,
     Scene,
     Skill,
-    Tool,
 )
 from agents.selectors.paging import Page, is_uuid, page_by_name
-from agents.tools.http_fetch import NAME as FETCH
 
 _SUMMARY_CHARS = 300
 
@@ -60,6 +57,9 @@ class AgentView:
     max_tokens: int | None
     budget_usd: Decimal | None
     temperature: float | None
+    answer_language: str
+    filter_patterns: list[str]
+    audit: bool
     published: bool
     enabled: bool
     version: int
@@ -84,14 +84,6 @@ class EndpointView:
     is_default: bool
     read_only: bool
     enabled: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolsAllowed:
-    """Tools that are switched off, and the hosts that pages may be fetched from."""
-
-    off: frozenset[str] = frozenset()
-    fetch_hosts: tuple[str, ...] = ()
 
 
 def agent_list(
@@ -151,6 +143,9 @@ def agent_detail(*, workspace_id: str, agent: str) -> AgentView:
         max_tokens=row.max_tokens,
         budget_usd=row.budget_usd,
         temperature=row.temperature,
+        answer_language=row.answer_language,
+        filter_patterns=row.filter_patterns,
+        audit=row.audit,
         published=row.published,
         enabled=row.enabled,
         version=row.version_number,
@@ -215,32 +210,24 @@ def endpoint_chain(*, workspace_id: str, endpoint_id: str | None) -> list[Endpoi
     return usable
 
 
-def tool_list(
-    *, workspace_id: str, cursor: str | None = None, limit: int = 20
-) -> Page[dict[str, Any]]:
-    """Return a page of the workspace's tools, by name."""
-    rows = Tool.objects.filter(workspace_id=workspace_id).select_related("connection")
-    return page_by_name(rows, "name", _tool, cursor=cursor, limit=limit)
-
-
-def tools_allowed(*, workspace_id: str) -> ToolsAllowed:
-    """Return what operators say of the workspace's tools."""
-    rows = Tool.objects.filter(workspace_id=workspace_id)
-    said = rows.filter(Q(enabled=False) | Q(name=FETCH)).values_list("name", "enabled", "options")
-    return ToolsAllowed(
-        off=frozenset(name for name, enabled, _ in said if not enabled),
-        fetch_hosts=tuple(
-            host for name, _, options in said if name == FETCH for host in options.get("hosts", ())
-        ),
-    )
-
-
 def scene_list(
     *, workspace_id: str, cursor: str | None = None, limit: int = 20
 ) -> Page[dict[str, Any]]:
     """Return a page of the workspace's scenes, by slug."""
     rows = Scene.objects.filter(workspace_id=workspace_id)
     return page_by_name(rows, "slug", _scene, cursor=cursor, limit=limit)
+
+
+def scene_detail(*, workspace_id: str, slug: str) -> dict[str, Any]:
+    """Return a scene.
+
+    Raises:
+        NotFound: No such scene in this workspace.
+    """
+    row = Scene.objects.filter(workspace_id=workspace_id, slug=slug.replace("\x00", "")).first()
+    if row is None:
+        raise NotFound(kind="scene", name=slug)
+    return _scene(row)
 
 
 def scene_rules(*, workspace_id: str, slugs: list[str]) -> list[Scene]:
@@ -274,37 +261,25 @@ def skill_list(
     return page_by_name(rows, "name", _skill, cursor=cursor, limit=limit)
 
 
-def mcp_connection_list(
-    *, workspace_id: str, cursor: str | None = None, limit: int = 20
-) -> Page[dict[str, Any]]:
-    """Return a page of the workspace's MCP connections, by slug."""
-    rows = McpConnection.objects.filter(workspace_id=workspace_id)
-    return page_by_name(rows, "slug", _connection, cursor=cursor, limit=limit)
-
-
-def mcp_connection_row(*, workspace_id: str, connection_id: str) -> McpConnection:
-    """Return a connection with what a call to its server needs.
+def skill_detail(*, workspace_id: str, name: str) -> dict[str, Any]:
+    """Return a skill with its instructions, patterns, files and evidence.
 
     Raises:
-        NotFound: No such connection in this workspace.
+        NotFound: No such skill in this workspace.
     """
-    rows = McpConnection.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=connection_id).first() if is_uuid(connection_id) else None
+    row = Skill.objects.filter(workspace_id=workspace_id, name=name.replace("\x00", "")).first()
     if row is None:
-        raise NotFound(kind="MCP connection", name=connection_id)
-    return row
-
-
-def mcp_tools(*, workspace_id: str, names: list[str]) -> list[tuple[Tool, McpConnection]]:
-    """Return the named tools that a server lists now and that are not switched off, by name."""
-    rows = Tool.objects.filter(
-        workspace_id=workspace_id,
-        name__in=names,
-        enabled=True,
-        available=True,
-        connection__enabled=True,
-    ).select_related("connection")
-    return [(row, row.connection) for row in rows.order_by("name") if row.connection is not None]
+        raise NotFound(kind="skill", name=name)
+    return {
+        **_skill(row),
+        "description": row.description,
+        "instructions": row.instructions,
+        "patterns": row.patterns,
+        "files": row.files,
+        "evidence": row.evidence,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
 
 
 def budget_list(*, workspace_id: str) -> list[dict[str, Any]]:
@@ -373,24 +348,6 @@ def _endpoint(row: Endpoint) -> EndpointView:
     )
 
 
-def _tool(row: Tool) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "name": row.name,
-        "description": row.description,
-        "tags": row.tags,
-        "effect": row.effect,
-        "idempotent": row.idempotent,
-        "timeout_s": row.timeout_s,
-        "options": row.options,
-        "source": row.source,
-        "connection": None if row.connection is None else row.connection.slug,
-        "available": row.available,
-        "note": row.note,
-        "enabled": row.enabled,
-    }
-
-
 def _scene(row: Scene) -> dict[str, Any]:
     return {
         "id": str(row.pk),
@@ -413,21 +370,4 @@ def _skill(row: Skill) -> dict[str, Any]:
         "patterns": row.patterns,
         "state": row.state,
         "origin": row.origin,
-    }
-
-
-def _connection(row: McpConnection) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "slug": row.slug,
-        "name": row.name,
-        "transport": row.transport,
-        "url": row.url,
-        "command": row.command,
-        "arguments": row.arguments,
-        "has_secret": bool(row.secret),
-        "trusted": row.trusted,
-        "enabled": row.enabled,
-        "last_error": row.last_error,
-        "checked_at": row.checked_at,
     }

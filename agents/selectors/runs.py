@@ -14,7 +14,6 @@ from agents.models import (
     Approval,
     Artifact,
     Run,
-    Session,
     Step,
     ToolEffect,
     UsageEntry,
@@ -156,15 +155,6 @@ def approval_detail(*, workspace_id: str, approval_id: str) -> ApprovalView:
     return _approval(row)
 
 
-def session_list(
-    *, workspace_id: str, cursor: str | None = None, limit: int = 20
-) -> Page[dict[str, Any]]:
-    """Return a page of the conversations, the latest first."""
-    rows = Session.objects.filter(workspace_id=workspace_id).select_related("agent")
-    rows = rows.annotate(message_count=Count("messages"))
-    return page_by_time(rows, "updated_at", _session, cursor=cursor, limit=limit)
-
-
 def usage_total(*, workspace_id: str, root_task_id: str) -> Usage:
     """Return what a task's whole tree has used so far."""
     rows = UsageEntry.objects.filter(workspace_id=workspace_id, root_task_id=root_task_id)
@@ -244,15 +234,4 @@ def _artifact(row: Artifact) -> dict[str, Any]:
         "size": row.size,
         "sha256": row.sha256,
         "created_at": row.created_at,
-    }
-
-
-def _session(row: Session) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "key": row.key,
-        "agent": row.agent.slug,
-        "message_count": row.message_count,  # pyright: ignore[reportAttributeAccessIssue] -- annotated
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
     }

@@ -9,6 +9,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.core.errors import NotFound, SlugTaken
+from agents.core.languages import KNOWN
+from agents.core.patterns import linear_search
 from agents.models import Agent, AgentVersion, Endpoint, Scene, Tool
 from agents.services import rules
 from agents.tools import (
@@ -26,7 +28,7 @@ from loomsite.access.core.errors import FieldError, InputInvalid
 SPEC_FIELDS = (
     "slug", "name", "description", "instructions", "endpoint_id", "model", "tools", "scenes",
     "skills", "collections", "domains", "max_steps", "timeout_s", "max_tokens", "budget_usd",
-    "temperature",
+    "temperature", "answer_language", "filter_patterns", "audit",
 )  # fmt: skip
 
 BUILTIN_TOOLS = frozenset(
@@ -35,6 +37,29 @@ BUILTIN_TOOLS = frozenset(
         http_fetch.NAME, remember.RECALL, remember.REMEMBER, search_knowledge.NAME,
     }
 )  # fmt: skip
+
+_MOST_PATTERNS = 50
+
+
+def _language(value: object) -> str | None:
+    if value == "" or value in KNOWN:
+        return None
+    return f"{value!r} is no language that can be told; there are: {', '.join(sorted(KNOWN))}."
+
+
+def _patterns(value: object) -> str | None:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        return "Must be a list of patterns."
+    if len(value) > _MOST_PATTERNS:
+        return f"At most {_MOST_PATTERNS} patterns."
+    if not all(text.strip() for text in value):
+        return "A pattern is empty: it would match everything."
+    try:
+        linear_search(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
 
 _CHECKS: dict[str, rules.Check] = {
     "slug": rules.slug,
@@ -52,6 +77,9 @@ _CHECKS: dict[str, rules.Check] = {
     "max_tokens": rules.whole(1, 1_000_000_000, optional=True),
     "budget_usd": rules.dollars(optional=True),
     "temperature": rules.number(0, 2, optional=True),
+    "answer_language": _language,
+    "filter_patterns": _patterns,
+    "audit": rules.flag,
     "published": rules.flag,
     "enabled": rules.flag,
 }
@@ -74,6 +102,9 @@ class AgentFields(TypedDict, total=False):
     max_tokens: int | None
     budget_usd: Decimal | None
     temperature: float | None
+    answer_language: str
+    filter_patterns: list[str]
+    audit: bool
     published: bool
     enabled: bool
 

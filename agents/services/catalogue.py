@@ -1,6 +1,6 @@
-"""Writes of tools, scenes, budgets and MCP connections."""
+"""Writes of tools, scenes and budgets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
@@ -8,15 +8,10 @@ from django.db import IntegrityError, transaction
 
 from agents.core.errors import NotFound, SlugTaken
 from agents.core.types import ToolSpec
-from agents.models import Agent, Budget, McpConnection, Scene, Tool
+from agents.models import Agent, Budget, Scene, Tool
 from agents.services import rules
-from agents.services.mcp_commands import command_fault
 from agents.tools.policy import TAGS
-from loomsite.access.core.egress import url_fault
 from loomsite.access.core.errors import FieldError, InputInvalid
-
-_MOST_VARIABLES = 20
-_LONGEST_COMMAND = 4_000
 
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
@@ -156,6 +151,25 @@ def scene_update(*, workspace_id: str, slug: str, **changes: Unpack[SceneFields]
         row.save()
 
 
+def scene_delete(*, workspace_id: str, slug: str) -> None:
+    """Remove a scene.
+
+    Raises:
+        NotFound: No such scene in this workspace.
+        InputInvalid: An agent is narrowed by it: what it forbids must not become allowed.
+    """
+    with transaction.atomic():
+        rows = Scene.objects.select_for_update().filter(workspace_id=workspace_id, slug=slug)
+        if not rows:
+            raise NotFound(kind="scene", name=slug)
+        users = Agent.objects.filter(workspace_id=workspace_id, retired_at__isnull=True)
+        user = users.filter(scenes__contains=[slug]).order_by("slug").first()
+        if user is not None:
+            message = f"The agent {user.slug!r} is narrowed by this scene: change it first."
+            raise InputInvalid(message, errors=(FieldError(field="slug", message=message),))
+        rows.delete()
+
+
 def budget_set(
     *,
     workspace_id: str,
@@ -209,116 +223,3 @@ def budget_delete(*, workspace_id: str, budget_id: str) -> None:
     deleted, _ = rows.filter(pk=budget_id).delete() if rules.is_uuid(budget_id) else (0, {})
     if not deleted:
         raise NotFound(kind="budget", name=budget_id)
-
-
-class McpConnectionFields(TypedDict, total=False):
-    """What a connection to an MCP server is made of; `environment` holds secrets or references."""
-
-    name: str
-    url: str
-    command: str
-    arguments: list[str]
-    environment: dict[str, str]
-    secret: str
-    trusted: bool
-
-
-def _texts(value: object) -> str | None:
-    entries = list(value.items()) if isinstance(value, dict) else None
-    if entries is None or not all(isinstance(text, str) for pair in entries for text in pair):
-        return "Must be an object of names and texts."
-    return None if len(entries) <= _MOST_VARIABLES else f"At most {_MOST_VARIABLES} entries."
-
-
-def _arguments(value: object) -> str | None:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return "Must be a list of texts."
-    return None if sum(map(len, value)) <= _LONGEST_COMMAND else "Is too long."
-
-
-_MCP_CHECKS: dict[str, rules.Check] = {
-    "slug": rules.slug,
-    "url": rules.text(500),
-    "command": rules.text(500),
-    "arguments": _arguments,
-    "environment": _texts,
-    "name": rules.text(200),
-    "secret": rules.text(8_000),
-    "trusted": rules.flag,
-}
-
-
-def _refused(field: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
-
-
-def mcp_connection_create(
-    *,
-    workspace_id: str,
-    slug: str,
-    seal: Callable[[str], str],
-    commands: Sequence[str],
-    **fields: Unpack[McpConnectionFields],
-) -> str:
-    """Register an MCP server and return its id: one at a URL, or one that is started here.
-
-    Args:
-        workspace_id: Whose connection.
-        slug: Its name, and the first part of its tools' names.
-        seal: Makes of a secret what may be stored.
-        commands: The command lines that may be started.
-        **fields: `url`, else `command`; what it is given as secrets, and whether it is trusted.
-
-    Raises:
-        InputInvalid: A field cannot be used.
-        SlugTaken: The workspace has one of that slug.
-    """
-    rules.validate({"slug": slug, **fields}, _MCP_CHECKS)
-    url, command = fields.get("url", ""), fields.get("command", "")
-    arguments, environment = fields.get("arguments", []), fields.get("environment", {})
-    if bool(url) == bool(command):
-        raise _refused("url", "Give either the url of a server or the command that starts one.")
-    if url and (arguments or environment):
-        raise _refused("url", "Arguments and environment are for a command.")
-    if command and fields.get("secret"):
-        raise _refused("secret", "For a url; a command is given secrets in its environment.")
-    fault = url_fault(url) if url else None
-    if fault:
-        raise _refused("url", fault)
-    if command:
-        fault = command_fault([command, *arguments], list(environment), allowed=commands)
-        if fault:
-            raise _refused("command", fault)
-    secret = fields.get("secret", "")
-    try:
-        with transaction.atomic():
-            row = McpConnection.objects.create(
-                workspace_id=workspace_id,
-                slug=slug,
-                name=fields.get("name", ""),
-                transport=McpConnection.Transport.HTTP if url else McpConnection.Transport.STDIO,
-                url=url,
-                command=command,
-                arguments=list(arguments),
-                environment={name: seal(value) for name, value in environment.items()},
-                secret=seal(secret) if secret else "",
-                trusted=fields.get("trusted", False),
-            )
-    except IntegrityError as error:
-        if not rules.violates(error, "agents_mcp_slug_once_per_workspace"):
-            raise
-        raise SlugTaken(kind="MCP connection", slug=slug) from None
-    return str(row.pk)
-
-
-def mcp_connection_delete(*, workspace_id: str, connection_id: str) -> None:
-    """Forget an MCP server and its tools.
-
-    Raises:
-        NotFound: No such connection in this workspace.
-    """
-    rows = McpConnection.objects.filter(workspace_id=workspace_id)
-    found = rows.filter(pk=connection_id) if rules.is_uuid(connection_id) else rows.none()
-    deleted, _ = found.delete()
-    if not deleted:
-        raise NotFound(kind="MCP connection", name=connection_id)

@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from agents.core.errors import NotFound
 from agents.core.types import ToolSpec
-from agents.models import McpConnection, Tool
-from agents.services import rules
+from agents.models import Tool
+from agents.services.mcp_connections import connection_locked
 from agents.store.codec import json_storable, storable
+from loomsite.access.core.errors import FieldError, InputInvalid
 
 _NOTED = 500
 
@@ -35,7 +36,10 @@ class Listing:
 
 @dataclass(slots=True, kw_only=True)
 class Refreshed:
-    """What a look at a server changed; names are those agents know."""
+    """What a look at a server found; names are those agents know.
+
+    `changed` ones are not what was reviewed: they are held until somebody reviews them.
+    """
 
     tools: list[str] = field(default_factory=list[str])
     added: list[str] = field(default_factory=list[str])
@@ -47,15 +51,16 @@ class Refreshed:
 def mcp_tools_keep(*, workspace_id: str, connection_id: str, listing: Listing) -> Refreshed:
     """Bring the rows of a server's tools in step with what it lists; what operators set is kept.
 
-    A tool that is another one than before is noted as changed, one that is no longer listed as
-    gone; agents are not given it until it is back.
+    A tool that is another one than before is held: agents go on with what was reviewed until
+    `mcp_tool_review`. One that is no longer listed is gone; agents are not given it until it is
+    back.
 
     Raises:
         NotFound: No such connection in this workspace.
     """
     now = timezone.now()
     with transaction.atomic():
-        connection = _locked(workspace_id, connection_id)
+        connection = connection_locked(workspace_id, connection_id)
         rows = {row.name: row for row in Tool.objects.filter(workspace_id=workspace_id)}
         found = Refreshed(left_out=list(listing.left_out))
         for tool in listing.tools:
@@ -74,17 +79,59 @@ def mcp_tools_keep(*, workspace_id: str, connection_id: str, listing: Listing) -
                     timeout_s=tool.spec.timeout_s,
                     **_said(tool),
                 )
-            elif _updated(row, tool, now):
+            elif _held(row, tool, now):
                 found.changed.append(row.name)
         for row in rows.values():
             if row.connection == connection and row.name not in found.tools:
                 found.gone.append(row.name)
-                row.available, row.note = False, f"Not listed any more on {now:%Y-%m-%d}."
-                row.save(update_fields=["available", "note", "updated_at"])
+                if row.available:
+                    row.available, row.note = False, f"Not listed any more on {now:%Y-%m-%d}."
+                    row.save(update_fields=["available", "note", "updated_at"])
         connection.checked_at = now
         connection.last_error = _short("Left out: ", found.left_out)
         connection.save(update_fields=["checked_at", "last_error"])
     return found
+
+
+def mcp_tool_review(*, workspace_id: str, name: str, accepted: bool) -> None:
+    """Let agents have what a server says of a tool now, or switch the tool off.
+
+    Raises:
+        NotFound: No such tool in this workspace.
+        InputInvalid: Nothing is held of it.
+    """
+    with transaction.atomic():
+        rows = Tool.objects.select_for_update().filter(workspace_id=workspace_id)
+        row = rows.filter(name=name.replace("\x00", "")).first()
+        if row is None:
+            raise NotFound(kind="tool", name=name)
+        if not row.pending:
+            message = "Nothing of this tool waits for review."
+            raise InputInvalid(message, errors=(FieldError(field="name", message=message),))
+        today = f"{timezone.now():%Y-%m-%d}"
+        if accepted:
+            for field_name, value in row.pending.items():
+                setattr(row, field_name, value)
+            row.note = f"Its change was accepted on {today}."
+        else:
+            row.enabled, row.note = False, f"Its change was refused on {today}."
+        row.pending = {}
+        row.save()
+
+
+def mcp_tools_review(*, workspace_id: str, connection_id: str, accepted: bool) -> list[str]:
+    """Review all that is held of a server's tools; return their names.
+
+    Raises:
+        NotFound: No such connection in this workspace.
+    """
+    with transaction.atomic():
+        connection = connection_locked(workspace_id, connection_id)
+        held = Tool.objects.filter(connection=connection).exclude(pending={}).order_by("name")
+        names = list(held.values_list("name", flat=True))
+        for name in names:
+            mcp_tool_review(workspace_id=workspace_id, name=name, accepted=accepted)
+    return names
 
 
 def mcp_connection_failed(*, workspace_id: str, connection_id: str, error: str) -> None:
@@ -94,17 +141,9 @@ def mcp_connection_failed(*, workspace_id: str, connection_id: str, error: str) 
         NotFound: No such connection in this workspace.
     """
     with transaction.atomic():
-        connection = _locked(workspace_id, connection_id)
+        connection = connection_locked(workspace_id, connection_id)
         connection.checked_at, connection.last_error = timezone.now(), storable(error)[:_NOTED]
         connection.save(update_fields=["checked_at", "last_error"])
-
-
-def _locked(workspace_id: str, connection_id: str) -> McpConnection:
-    rows = McpConnection.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(pk=connection_id).first() if rules.is_uuid(connection_id) else None
-    if row is None:
-        raise NotFound(kind="MCP connection", name=connection_id)
-    return row
 
 
 def _said(tool: McpToolSpec) -> dict[str, Any]:
@@ -119,20 +158,20 @@ def _said(tool: McpToolSpec) -> dict[str, Any]:
     }
 
 
-def _updated(row: Tool, tool: McpToolSpec, now: datetime) -> bool:
-    """Write what is new of a tool; return whether it is another one than before."""
+def _held(row: Tool, tool: McpToolSpec, now: datetime) -> bool:
+    """Keep what is new of a tool for review; return whether it is another one than reviewed."""
     said = _said(tool)
-    changed = [name for name, value in said.items() if getattr(row, name) != value]
-    if not changed and row.available:
-        return False
+    changed = {name: value for name, value in said.items() if getattr(row, name) != value}
+    if (row.pending, row.available) == (changed, True):
+        return bool(changed)
     if changed:
-        row.note = f"Changed on {now:%Y-%m-%d}: {', '.join(changed)}."
+        row.note = f"Changed on {now:%Y-%m-%d}: {', '.join(sorted(changed))}. To be reviewed."
+    elif row.pending:
+        row.note = f"As reviewed again on {now:%Y-%m-%d}."
     else:
         row.note = f"Listed again on {now:%Y-%m-%d}."
-    for name, value in said.items():
-        setattr(row, name, value)
-    row.available = True
-    row.save()
+    row.pending, row.available = changed, True
+    row.save(update_fields=["pending", "note", "available", "updated_at"])
     return bool(changed)
 
 

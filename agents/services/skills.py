@@ -72,6 +72,24 @@ def skill_set_state(*, workspace_id: str, name: str, state: str) -> None:
         row.save(update_fields=["state", "updated_at"])
 
 
+def upload_read(content: bytes) -> dict[str, Any]:
+    """Return what `skill_import` is given for an uploaded file: a SKILL.md or a zip.
+
+    Raises:
+        InputInvalid: It is neither, empty or too large.
+    """
+    if not content:
+        raise _refused("The file is empty.", field="file")
+    if len(content) > loader.MAX_TOTAL_BYTES:
+        raise _refused(f"The file is larger than {loader.MAX_TOTAL_BYTES} bytes.", field="file")
+    if content.startswith(b"PK"):
+        return {"archive": content}
+    try:
+        return {"markdown": content.decode()}
+    except UnicodeDecodeError:
+        raise _refused("Is neither a zip nor UTF-8 text.", field="file") from None
+
+
 def archive_decoded(text: str) -> bytes:
     """Return the bytes of an archive that came as base64.
 

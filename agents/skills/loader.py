@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -112,7 +113,7 @@ def from_archive(archive: bytes) -> Skill:
                         return opened.read(MAX_FILE_BYTES + 1)
 
                 found[str(path)] = _bounded(str(path), entry.file_size, len(found), read)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise SkillInvalid(f"The archive cannot be read: {error}") from None
     tops = {name.split("/", 1)[0] for name in found}
     if FILE not in found and len(tops) == 1:

@@ -115,6 +115,15 @@ class Agent(models.Model):
     max_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Of one whole run.")
     budget_usd = models.DecimalField(**MONEY, null=True, blank=True)
     temperature = models.FloatField(null=True, blank=True)
+    answer_language = models.CharField(
+        max_length=8, blank=True, help_text="A code such as de: answers must be in it. Empty: any."
+    )
+    filter_patterns = words(
+        "Patterns (RE2): what matches is neither asked of the model nor answered."
+    )
+    audit = models.BooleanField(
+        default=False, help_text="Note each model call in the workspace's audit log."
+    )
     published = models.BooleanField(default=False, help_text="Offered as a tool over MCP.")
     enabled = models.BooleanField(default=True)
     version_number = models.PositiveIntegerField(default=0, editable=False)
@@ -245,6 +254,12 @@ class Tool(models.Model):
         default=True, editable=False, help_text="Whether its MCP server lists it."
     )
     note = models.TextField(blank=True, editable=False)
+    pending = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="What its server says of it now, until somebody reviewed that.",
+    )
     enabled = models.BooleanField(default=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -155,6 +155,9 @@ class UsageEntry(models.Model):
     prompt_tokens = models.PositiveIntegerField(default=0)
     completion_tokens = models.PositiveIntegerField(default=0)
     cost_usd = models.DecimalField(**MONEY, default=0)
+    estimated = models.BooleanField(
+        default=False, help_text="The call was cut or reported nothing: its tokens were counted."
+    )
     priced = models.BooleanField(default=True, help_text="No: the model's price is not known.")
     at = models.DateTimeField()
 

@@ -97,6 +97,15 @@ class Run(models.Model):
         null=True, blank=True, help_text="What its answer was worth; empty when nobody looked."
     )
     held_out = words("What it went without, to measure whether that helps: skills, memories.")
+    begun_count = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How often a process began it or took it up."
+    )
+    context_used = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="How much of each source's text the answer used, until the answer is judged.",
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -153,6 +162,10 @@ class Step(models.Model):
     model = models.CharField(max_length=200, blank=True)
     latency_ms = models.PositiveIntegerField(default=0)
     report = models.JSONField(default=dict, blank=True, help_text="What filled the window.")
+    opening = models.JSONField(
+        default=dict, blank=True, help_text="Of the first step: the user's turn and its passages."
+    )
+    estimated = models.BooleanField(default=False, help_text="The endpoint reported no usage.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -198,6 +211,22 @@ class ToolEffect(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool} {self.state}"
+
+
+class ContextShares(models.Model):
+    """What an agent's runs taught about the sources that share its window."""
+
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, related_name="context_shares")
+    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="+")
+    weights = models.JSONField(default=dict)
+    run_count = models.PositiveIntegerField(default=0, help_text="Runs it was learned from.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "context shares"
+
+    def __str__(self) -> str:
+        return f"shares after {self.run_count} runs"
 
 
 class Violation(models.Model):

@@ -2,10 +2,10 @@
 
     python tests/support/mcp_misbehaving.py [--mark FILE] [HOW…]
 
-HOW: `shapeless` lists no tools, `renamed` describes its tools otherwise, `endless` lists pages for
-ever, `odd` lists tools with schemas that are none, `dead` ends at once, `silent` never answers,
-`flood` fills stderr first, `mute` connects and never lists,
-`dying` ends when it is to list.
+HOW: `listless` lists no list, `shapeless` entries that are no tools, `renamed` describes its
+tools otherwise, `endless` lists pages for ever, `odd` lists tools with schemas that are none,
+`dead` ends at once, `silent` never answers, `flood` fills stderr first, `mute` connects and never
+lists, `dying` ends when it is to list.
 """
 
 import json
@@ -43,8 +43,10 @@ def listed(cursor: str | None) -> dict[str, Any]:
         os._exit(3)
     if "mute" in HOW:
         time.sleep(3600)
+    if "listless" in HOW:
+        return {"tools": "none"}
     if "shapeless" in HOW:
-        return {"tools": [{"name": "text", "inputSchema": "a text"}]}
+        return {"tools": [{"name": "text", "inputSchema": "a text"}, "a text", {}, tool("good")]}
     if "odd" in HOW:
         return {"tools": ODD}
     page = int(cursor or 0)

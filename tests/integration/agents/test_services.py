@@ -19,18 +19,19 @@ from agents.core.errors import (
 )
 from agents.models import AgentVersion, Endpoint
 from agents.selectors import catalogue, memories, runs
+from agents.selectors import tools as tool_selectors
 from agents.services.agents import BUILTIN_TOOLS, agent_create, agent_retire, agent_update
 from agents.services.approvals import approval_answer, approval_open, approvals_close
 from agents.services.catalogue import (
     budget_delete,
     budget_set,
-    mcp_connection_delete,
     scene_create,
     scene_update,
     tool_update,
     tools_sync,
 )
 from agents.services.endpoints import endpoint_delete, endpoint_update
+from agents.services.mcp_connections import mcp_connection_delete
 from agents.services.memories import memory_erase, memory_remember, memory_review
 from loomsite.access.core.errors import InputInvalid
 from tests.factories.agents import make_agent, make_run, make_workspace
@@ -86,6 +87,9 @@ def test_a_new_agent_has_its_first_version():
         "max_tokens": None,
         "budget_usd": "0.5",
         "temperature": None,
+        "answer_language": "",
+        "filter_patterns": [],
+        "audit": False,
     }
 
 
@@ -492,11 +496,11 @@ def test_the_built_in_tools_are_rows_and_keep_what_operators_set():
 
     tools_sync(workspace_id=workspace_id, specs=specs)
 
-    rows = {row["name"]: row for row in catalogue.tool_list(workspace_id=workspace_id).results}
+    rows = {row["name"]: row for row in tool_selectors.tool_list(workspace_id=workspace_id).results}
     assert set(rows) == BUILTIN_TOOLS
     kept = rows["http_fetch"]
     assert (kept["enabled"], kept["timeout_s"]) == (False, 5.0)
-    allowed = catalogue.tools_allowed(workspace_id=workspace_id)
+    allowed = tool_selectors.tools_allowed(workspace_id=workspace_id)
     assert (allowed.off, allowed.fetch_hosts) == ({"http_fetch"}, ("example.org",))
 
 
