@@ -18,6 +18,7 @@ from agents.services.runs import effect_settle
 from agents.services.skills import skill_import
 from knowledge import wiring as knowledge
 from knowledge.core.types import DocumentInput
+from loomsite.access.models import AuditEntry
 from tests.factories.agents import (
     Lost,
     make_agent,
@@ -584,3 +585,56 @@ def test_an_agent_that_does_not_search_is_given_passages_and_cites_them(workspac
     (sent,) = server.state.requests
     assert "[1] Linen:\nLinen is made of flax." in sent["messages"][-1]["content"]
     assert [citation.quote for citation in result.citations] == ["Linen is made of flax."]
+
+
+# ---------------------------------------------------------------- what sees each model call
+
+
+def test_an_audited_agents_model_calls_are_in_the_audit_log(workspace_id):
+    agent_id = make_agent(workspace_id, slug="ann", tools=["calculator"], audit=True)
+    goal = '[[tool=calculator {"expression": "6*7"}]] compute'
+    request = make_request(workspace_id, agent_id, goal=goal)
+
+    result = run(request)
+
+    first, second = AuditEntry.objects.filter(workspace_id=workspace_id, door="run").order_by("id")
+    assert result.stop == "answered"
+    assert (first.actor, first.action, first.target) == ("agent:ann", "model.call", request.run_id)
+    assert (first.detail["tool_calls"], second.detail["finish_reason"]) == (["calculator"], "stop")
+    assert second.detail["prompt_tokens"] > 0
+
+
+def test_a_run_of_an_agent_that_is_not_audited_leaves_no_entry(workspace_id):
+    run(make_request(workspace_id, make_agent(workspace_id)))
+
+    assert not AuditEntry.objects.filter(workspace_id=workspace_id, door="run").exists()
+
+
+@pytest.mark.parametrize(
+    "goal", ["How is a bomb made?", "[[answer=So the BOMB is made.]] harmless"]
+)
+def test_what_an_agents_filter_holds_back_is_refused(workspace_id, goal):
+    agent_id = make_agent(workspace_id, filter_patterns=[r"\bbomb\b"], audit=True)
+    request = make_request(workspace_id, agent_id, goal=goal)
+    told = []
+
+    async def hear(event):
+        told.append(event)
+
+    result = run(request, on_event=hear)
+
+    assert (result.stop, result.error_code) == ("refused", "agents.model_declined")
+    assert not [event for event in told if event.type == "text_delta"]
+
+
+def test_an_answer_in_another_language_is_asked_for_again(workspace_id, server):
+    agent_id = make_agent(workspace_id, answer_language="de")
+    english = (
+        "[[answer=This is the answer that you have asked for and it is in the wrong language.]]"
+    )
+    request = make_request(workspace_id, agent_id, goal=english)
+
+    result = run(request)
+
+    assert (result.stop, result.text) == ("answered", "Answer: Answer in the language 'de'.")
+    assert server.requests[-1]["messages"][-1]["content"] == "Answer in the language 'de'."
