@@ -52,7 +52,7 @@ from loomsite.access.selectors import workspace_list
 _MAX_JSON_TOKENS = 4096
 
 Fence = Callable[[], None]
-Purpose = Literal["sense", "plan", "judge"]
+Purpose = Literal["sense", "plan", "judge", "forge", "evolve", "skill"]
 Why = Literal["", "model cannot", "unavailable", "refused", "invalid", "over_budget", "unusable"]
 
 

@@ -7,8 +7,9 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.db import OperationalError
 
 from cluster.reactor import Reactor
+from cluster.services.lifecycle import health_look
 from cluster.services.schedules import schedules_fire
-from cluster.wiring import reactor
+from cluster.wiring import judge_audits, reactor
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +54,27 @@ def schedules_fire_job() -> None:
         return
     if fired:
         logger.info("%d schedules fired", fired)
+
+
+@shared_task
+def health_job() -> None:
+    """Judge nodes that could not be judged when they were scored; hand on what was learned."""
+    try:
+        changed = health_look()
+    except OperationalError as error:
+        logger.warning("nobody's health was looked at, the database does not answer: %s", error)
+        return
+    if changed:
+        logger.info("%d nodes changed their state", changed)
+
+
+@shared_task
+def judge_audit_job() -> None:
+    """Measure the judges whose calibration set has changed, or who were measured long ago."""
+    try:
+        done = judge_audits()
+    except OperationalError as error:
+        logger.warning("no judge was measured, the database does not answer: %s", error)
+        return
+    if done:
+        logger.info("%d judges measured", done)

@@ -4,10 +4,12 @@ import asyncio
 import os
 import socket
 import uuid
+from collections.abc import Awaitable
 from functools import partial
+from typing import TypeVar
 
 from agents import wiring as agents
-from cluster import conf
+from cluster import conf, growing
 from cluster.core.perform import Ports
 from cluster.core.types import Claim
 from cluster.reactor import Reactor
@@ -15,11 +17,16 @@ from cluster.runner import (
     CheckingJudge,
     DatabaseSurroundings,
     Happenings,
+    MeasuredBelief,
     RuntimeMind,
     RuntimeRunner,
+    RuntimeWorkspaceMind,
 )
+from cluster.selectors.judging import audits_due
 from cluster.services.journal import fence
 from knowledge import wiring as knowledge
+
+T = TypeVar("T")
 
 
 def reactor() -> Reactor:
@@ -49,4 +56,28 @@ def ports_for(claim: Claim, cancelled: asyncio.Event, happenings: Happenings) ->
         mind=RuntimeMind(fence=guard),
         judge=CheckingJudge(),
         surroundings=DatabaseSurroundings(),
+        belief=MeasuredBelief(),
     )
+
+
+def judge_audit(*, workspace_id: str, actor: str = "") -> growing.Audited:
+    """Let the judge grade the calibration set; blocks while the model is asked."""
+    return asyncio.run(
+        _alone(growing.judge_audit(workspace_id, mind=RuntimeWorkspaceMind(), actor=actor))
+    )
+
+
+def judge_audits() -> int:
+    """Measure the judges that are due; return how many."""
+    due = audits_due()
+    for workspace_id in due:
+        judge_audit(workspace_id=workspace_id, actor="beat")
+    return len(due)
+
+
+async def _alone(work: Awaitable[T]) -> T:
+    """Await work on a loop of its own, and close the clients that it opened there."""
+    try:
+        return await work
+    finally:
+        await agents.close_clients()

@@ -361,6 +361,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "look at the health of the population": {
+        "task": "cluster.tasks.health_job",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "measure judges on answers of known worth": {
+        "task": "cluster.tasks.judge_audit_job",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "free reservations of calls that never ended": {
         "task": "agents.tasks.reservations_expire_job",
         "schedule": 60.0,

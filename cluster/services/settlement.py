@@ -8,9 +8,8 @@ from typing import Any
 from django.db.models import F
 
 from agents.services.memory_uses import memory_uses_settle
-from cluster.core import lifecycle, posterior
+from cluster.core import posterior
 from cluster.core.codec import value_dump, value_load
-from cluster.core.lifecycle import NodeLife, Surroundings
 from cluster.core.steps import Settle
 from cluster.core.types import Adapted, Executed, Phase, Sensed, Verdict
 from cluster.models import (
@@ -20,16 +19,20 @@ from cluster.models import (
     Domain,
     Family,
     FamilyDomain,
-    LifecycleEvent,
     MarketEntry,
     PhaseRecord,
     Reward,
     Task,
 )
-from cluster.services.auctions import life_of, standing_of
+from cluster.services.auctions import standing_of
+from cluster.services.lives import (
+    CIRCUIT_FIELDS,
+    LIFE_FIELDS,
+    node_answered,
+    node_erred,
+    node_scored,
+)
 
-QUALITY_FLOOR = 0.35
-MIN_NODES = 2
 CALIBRATION_BINS = 10
 
 
@@ -131,14 +134,9 @@ def score_settle(
         pooled[slug].m, pooled[slug].v = gaussian.m, gaussian.v
     FamilyDomain.objects.bulk_update(pooled.values(), ["m", "v"])
     node.m, node.v = settled.node.m, settled.node.v
-    node.hard_errors, node.retry_at = 0, None
-    event = _life(node, score, now)
-    node.save(
-        update_fields=[
-            "m", "v", "hard_errors", "retry_at", "state", "retired_at", "scored_n", "scored_total",
-            "probe_n", "probe_total", "probe_squares", "probed_at",
-        ]
-    )  # fmt: skip
+    node_answered(node=node)
+    event = node_scored(node=node, task=task, score=score, now=now)
+    node.save(update_fields=["m", "v", *CIRCUIT_FIELDS, *LIFE_FIELDS])
     for slug, row in own.items():
         now_row = settled.capabilities[slug]
         row.m, row.v, row.n = now_row.m, now_row.v, now_row.n
@@ -213,42 +211,13 @@ def _capabilities(
     return {slugs[row.domain_id]: row for row in rows}
 
 
-def _life(node: AgentNode, score: float, now: datetime) -> str | None:
-    """Let the evidence of one more score decide about the node's life, with the reason."""
-    record = lifecycle.scored(life_of(node), score, now=now)
-    active = AgentNode.objects.filter(
-        workspace_id=node.workspace_id, state=AgentNode.State.ACTIVE
-    ).count()
-    decision = lifecycle.judge(
-        record,
-        Surroundings(
-            floor=QUALITY_FLOOR,
-            active_count=active,
-            min_nodes=MIN_NODES,
-            engaged=node.busy > 1,  # the slot of the task being settled is still held
-        ),
-    )
-    record = decision.record
-    node.state = record.life.value
-    node.retired_at = now if record.life is NodeLife.RETIRED else None
-    node.scored_n, node.scored_total = record.n, record.total
-    node.probe_n, node.probe_total = record.probe_n, record.probe_total
-    node.probe_squares, node.probed_at = record.probe_squares, record.probed_at
-    if decision.event:
-        LifecycleEvent.objects.create(node=node, kind=decision.event, reason=decision.reason)
-    return decision.event
-
-
 def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adapted:
     """Count a hard error towards the node's circuit; skill is not touched."""
     family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=step.node_id)
     family = Family.objects.select_for_update().get(id=family_id)
     node = AgentNode.objects.select_for_update().get(id=step.node_id)
-    circuit = lifecycle.hard_error(
-        lifecycle.Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at), now=now
-    )
-    node.hard_errors, node.retry_at = circuit.hard_errors, circuit.retry_at
-    node.save(update_fields=["hard_errors", "retry_at"])
+    circuit = node_erred(node=node, reason=step.reason, now=now)
+    node.save(update_fields=[*CIRCUIT_FIELDS])
     family.rev += 1
     family.save(update_fields=["rev"])
     MarketEntry.objects.create(
