@@ -7,11 +7,9 @@ from typing import Any
 
 from django.db.models import F
 
-from agents.services.memory_uses import memory_uses_settle
 from cluster.core import posterior
-from cluster.core.codec import value_dump, value_load
 from cluster.core.steps import Settle
-from cluster.core.types import Adapted, Executed, Phase, Sensed, Verdict
+from cluster.core.types import Adapted, Sensed
 from cluster.models import (
     AgentNode,
     Calibration,
@@ -20,8 +18,6 @@ from cluster.models import (
     Family,
     FamilyDomain,
     MarketEntry,
-    PhaseRecord,
-    Reward,
     Task,
 )
 from cluster.services.auctions import standing_of
@@ -32,6 +28,7 @@ from cluster.services.lives import (
     node_erred,
     node_scored,
 )
+from cluster.services.rewards import reward_write
 
 CALIBRATION_BINS = 10
 
@@ -56,37 +53,6 @@ def verdict_settle(
         now=now,
     )
     return Adapted(settled=1, reason="capability updated", terms=terms)
-
-
-def reward_write(
-    *, task: Task, verdict: Verdict, node_id: str | None, evaluation: int, source: str = ""
-) -> Reward:
-    """Keep an evaluation with its components; nothing is ever edited.
-
-    The memories that the run was given are told how it did.
-    """
-    if verdict.verified and verdict.score is not None:
-        _memories_settle(task, verdict.score)
-    return Reward.objects.create(
-        task=task,
-        cycle=task.cycle,
-        evaluation=evaluation,
-        node_id=node_id,
-        score=verdict.score,
-        verified=verdict.verified,
-        outcome=verdict.outcome.value,
-        components=[value_dump(part) for part in verdict.components],
-        source=source or verdict.judge,
-        comment=verdict.comment,
-    )
-
-
-def _memories_settle(task: Task, score: float) -> None:
-    records = PhaseRecord.objects.filter(task=task, cycle=task.cycle, phase=Phase.EXECUTE)
-    result = records.values_list("result", flat=True).first()
-    run_id = None if result is None else value_load(Executed, result).run_id
-    if run_id:
-        memory_uses_settle(workspace_id=str(task.workspace_id), run_id=run_id, score=score)
 
 
 def score_settle(
