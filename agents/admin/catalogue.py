@@ -23,7 +23,7 @@ class AgentForm(AgentsForm):
         fields = (
             "workspace", "slug", "name", "description", "instructions", "endpoint", "model",
             "tools", "scenes", "skills", "collections", "domains", "max_steps", "timeout_s",
-            "max_tokens", "budget_usd", "temperature", "published", "enabled",
+            "max_tokens", "budget_usd", "temperature", "published", "input_schema", "enabled",
         )  # fmt: skip
 
     def values(self, names: list[str]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ _AGENT_FIELDS = (
     ("Model", {"fields": (("endpoint", "model"), "temperature")}),
     ("What it may use", {"fields": ("tools", "scenes", "skills", "collections", "domains")}),
     ("Limits of a run", {"fields": (("max_steps", "timeout_s"), ("max_tokens", "budget_usd"))}),
-    ("Service", {"fields": (("enabled", "published"),)}),
+    ("Service", {"fields": (("enabled", "published"), "input_schema")}),
 )
 
 

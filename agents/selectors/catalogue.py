@@ -61,6 +61,7 @@ class AgentView:
     filter_patterns: list[str]
     audit: bool
     published: bool
+    input_schema: dict[str, Any]
     enabled: bool
     version: int
     created_at: datetime
@@ -147,6 +148,7 @@ def agent_detail(*, workspace_id: str, agent: str) -> AgentView:
         filter_patterns=row.filter_patterns,
         audit=row.audit,
         published=row.published,
+        input_schema=row.input_schema,
         enabled=row.enabled,
         version=row.version_number,
         created_at=row.created_at,
