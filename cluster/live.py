@@ -9,7 +9,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -50,6 +50,11 @@ def task_wake(task_id: str) -> None:
     transaction.on_commit(lambda: _send(task_id))
 
 
+def webhooks_wake() -> None:
+    """Queue the job that sends what is due to webhooks, once this transaction is committed."""
+    transaction.on_commit(partial(_queue, "cluster.tasks.webhooks_send_job"))
+
+
 def _publish(task_id: str) -> None:
     try:
         _client().publish(_PREFIX + task_id, _CHANGED)
@@ -58,12 +63,14 @@ def _publish(task_id: str) -> None:
 
 
 def _send(task_id: str) -> None:
+    _queue("cluster.tasks.task_wake_job", task_id)
+
+
+def _queue(job: str, *arguments: str) -> None:
     try:
-        current_app.send_task(
-            "cluster.tasks.task_wake_job", [task_id], retry=False, ignore_result=True
-        )
+        current_app.send_task(job, list(arguments), retry=False, ignore_result=True)
     except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("task %s: no wake-up sent, a worker will find it: %s", task_id, error)
+        logger.warning("%s %s: not sent, a worker will find it: %s", job, arguments, error)
 
 
 def _stream(task_id: str) -> str:

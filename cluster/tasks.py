@@ -9,7 +9,8 @@ from django.db import OperationalError
 from cluster.reactor import Reactor
 from cluster.services.lifecycle import health_look
 from cluster.services.schedules import schedules_fire
-from cluster.wiring import judge_audits, reactor
+from cluster.services.webhooks import deliveries_trim
+from cluster.wiring import judge_audits, reactor, webhooks_send
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,22 @@ def tasks_due_job() -> None:
     """Make this process look for due work: the second trigger, should a wake-up have been lost."""
     for engine in _here:
         engine.wake()
+
+
+@shared_task
+def webhooks_send_job() -> None:
+    """Send webhooks what is due; what a lost job leaves, beat's next one finds."""
+    try:
+        while webhooks_send():
+            pass
+    except OperationalError as error:
+        logger.warning("webhooks not sent, the database does not answer: %s", error)
+
+
+@shared_task
+def deliveries_trim_job() -> None:
+    """Forget what was sent to webhooks long ago."""
+    deliveries_trim()
 
 
 @shared_task

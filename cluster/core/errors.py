@@ -11,6 +11,7 @@ ClusterError                     `status` is the HTTP status a door answers with
 ├── RequestInvalid        400    an answer, feedback or schedule that makes no sense
 ├── ChatInvalid           400    a chat completion that asks for what cannot be had
 ├── ModelUnknown          404    no agent serves under this name
+├── WebhookUnknown        404    also its deliveries
 ├── ScheduleUnknown       404
 ├── ScoreInvalid          400    not a number in [0, 1]
 ├── NodeUnknown           404
@@ -84,6 +85,11 @@ class ChatInvalid(ClusterError):
 
 class ModelUnknown(ClusterError):
     code = "cluster.model_unknown"
+    status = 404
+
+
+class WebhookUnknown(ClusterError):
+    code = "cluster.webhook_unknown"
     status = 404
 
 

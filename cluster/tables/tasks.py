@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 
 from cluster.core.types import Outcome, Phase, Status
 from cluster.tables.choices import choices
@@ -145,6 +146,10 @@ class Task(models.Model):
                 name="cluster_task_by_status",
             ),
             models.Index("root", name="cluster_task_tree"),
+            models.Index(
+                "workspace", KT("metadata__session_id"), F("created_at").desc(),
+                condition=Q(metadata__has_key="session_id"), name="cluster_task_conversation",
+            ),
             models.Index(
                 fields=["parent"],
                 condition=Q(parent__isnull=False, finished_at__isnull=True),
