@@ -13,6 +13,7 @@ from agents.assembly.adapters import text_embedder
 from agents.assembly.answers import JsonReply, no_json, not_begun
 from agents.assembly.breaker import SharedBreaker
 from agents.assembly.building import Blueprint, Workshop, server_of
+from agents.assembly.circuits import circuits_read
 from agents.assembly.execution import execute, mcp_of, payer, scope_of, skills_of, surroundings_of
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
@@ -47,13 +48,12 @@ from agents.services.mcp_connections import McpConnectionFields
 from agents.store import ledger
 from agents.store.wallet import DbWallet
 from loomsite.access.bridge import db
-from loomsite.access.core.errors import AccessError
 from loomsite.access.selectors import workspace_list
 
 _MAX_JSON_TOKENS = 4096
 
 Fence = Callable[[], None]
-Purpose = Literal["sense", "plan", "judge", "forge", "evolve", "skill"]
+Purpose = Literal["sense", "plan", "judge"]
 Why = Literal["", "model cannot", "unavailable", "refused", "invalid", "over_budget", "unusable"]
 
 
@@ -232,6 +232,11 @@ def model_describe(workspace_id: str) -> dict[str, str]:
     return {"kind": target.kind, "model": target.model, "sentence": sources.described(target)}
 
 
+def endpoints_failing() -> dict[str, int] | None:
+    """Return the addresses that fail, with their failures in a row; None when nobody knows."""
+    return circuits_read(conf.load().redis_url)
+
+
 async def agent_build(*, workspace_id: str, agent: str) -> Agent:
     """Return the runtime's agent of an agent's current version, by id or slug, as runs use it.
 
@@ -330,31 +335,6 @@ def mcp_connection_update(
         commands=_parts().conf.mcp_commands,
         **changes,
     )
-
-
-def endpoint_test(*, workspace_id: str, endpoint_id: str) -> dict[str, Any]:
-    """Ask an endpoint which models it has; nothing is charged. Blocks while it is asked.
-
-    `ok` says whether it answered and has the model that it is to be asked for; `error` why not.
-
-    Raises:
-        NotFound: No such endpoint in this workspace.
-    """
-    row = selectors.endpoint_row(workspace_id=workspace_id, endpoint_id=endpoint_id)
-    began = system_world().monotonic()
-    try:
-        models = _parts().source.listed(row)
-    except (AgentsError, AccessError) as error:
-        return {"ok": False, "error": str(error), "models": [], "took_ms": 0}
-    took_ms = round((system_world().monotonic() - began) * 1000)
-    missing = bool(row.model and models and row.model not in models)
-    error = f"It answers, and does not list the model {row.model!r}." if missing else ""
-    return {"ok": not missing, "error": error, "models": models, "took_ms": took_ms}
-
-
-def mcp_commands() -> tuple[str, ...]:
-    """Return the command lines that may be started as MCP servers."""
-    return tuple(_parts().conf.mcp_commands)
 
 
 def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, Any]:

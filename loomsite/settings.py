@@ -288,8 +288,8 @@ UNFOLD = {
     ],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "STYLES": [lambda _: static("loom/admin.css")],
-    "SCRIPTS": [lambda _: static("loom/admin.js")],
+    "STYLES": [lambda _: static("loom/admin.css"), lambda _: static("loom/console.css")],
+    "SCRIPTS": [lambda _: static("loom/admin.js"), lambda _: static("loom/charts.js")],
     "DASHBOARD_CALLBACK": "cluster.admin.pulse.dashboard",
     "SIDEBAR": {"navigation": "cluster.admin.sidebar.navigation", "show_search": True},
     "COLORS": {
@@ -360,26 +360,6 @@ CELERY_BEAT_SCHEDULE = {
         "task": "cluster.tasks.tasks_due_job",
         "schedule": 5.0,
         "options": {"expires": 5},
-    },
-    "look at the health of the population": {
-        "task": "cluster.tasks.health_job",
-        "schedule": 30.0,
-        "options": {"expires": 30},
-    },
-    "measure judges on answers of known worth": {
-        "task": "cluster.tasks.judge_audit_job",
-        "schedule": 900.0,
-        "options": {"expires": 900},
-    },
-    "send webhooks what is due": {
-        "task": "cluster.tasks.webhooks_send_job",
-        "schedule": 5.0,
-        "options": {"expires": 5},
-    },
-    "forget what was sent to webhooks long ago": {
-        "task": "cluster.tasks.deliveries_trim_job",
-        "schedule": 3600.0,
-        "options": {"expires": 3600},
     },
     "free reservations of calls that never ended": {
         "task": "agents.tasks.reservations_expire_job",

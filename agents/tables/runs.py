@@ -122,6 +122,7 @@ class Run(models.Model):
             models.Index(fields=["workspace", "-started_at"], name="agents_run_recent"),
             models.Index(fields=["task_id"], name="agents_run_task"),
             models.Index(fields=["agent", "-started_at"], name="agents_run_agent"),
+            models.Index(fields=["-started_at"], name="agents_run_newest"),
         ]
 
     def __str__(self) -> str:
@@ -289,6 +290,7 @@ class Artifact(models.Model):
         indexes = [
             models.Index(fields=["run", "created_at"], name="agents_artifact_run"),
             models.Index(fields=["workspace", "-created_at"], name="agents_artifact_recent"),
+            models.Index(fields=["-created_at"], name="agents_artifact_newest"),
         ]
 
     def __str__(self) -> str:
@@ -351,6 +353,8 @@ class Approval(models.Model):
                 name="agents_approval_open",
             ),
             models.Index(fields=["task_id"], name="agents_approval_task"),
+            models.Index(fields=["-created_at"], name="agents_approval_newest"),
+            models.Index(fields=["workspace", "-created_at"], name="agents_approval_recent"),
         ]
 
     def __str__(self) -> str:

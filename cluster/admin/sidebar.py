@@ -96,16 +96,20 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             groups.append({"title": title, "separator": True, "items": shown})
     pulse = {"title": "Pulse", "icon": "ecg_heart", "link": reverse("admin:index")}
     first = groups[0]["items"] if groups and groups[0]["title"] == _GROUPS[0][0] else []
-    waiting = _waiting(request)
+    waiting = questions_waiting(request)
     for item in first:
         if item["title"] == "Approvals" and waiting:
             item.update(badge=str(waiting), badge_variant="warning")
     return [{"items": [pulse, *first]}, *(groups[1:] if first else groups)]
 
 
-def _waiting(request: HttpRequest) -> int:
-    """Return how many questions wait for a person, at most a hundred."""
-    rows = Approval.objects.filter(status=Approval.Status.OPEN)
-    ids = reach_of(request).workspace_ids(VIEWER)
-    rows = rows if ids is None else rows.filter(workspace_id__in=ids)
-    return rows.order_by()[: _MOST_COUNTED + 1].count()
+def questions_waiting(request: HttpRequest) -> int:
+    """Return how many questions wait for a person, at most a hundred; read once a request."""
+    known = getattr(request, "loom_waiting", None)
+    if known is None:
+        rows = Approval.objects.filter(status=Approval.Status.OPEN)
+        ids = reach_of(request).workspace_ids(VIEWER)
+        rows = rows if ids is None else rows.filter(workspace_id__in=ids)
+        known = rows.order_by()[: _MOST_COUNTED + 1].count()
+        request.loom_waiting = known  # pyright: ignore[reportAttributeAccessIssue] -- kept for this request
+    return known

@@ -1,54 +1,30 @@
 """What the page of a task shows, read by the same selectors as every other door."""
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agents.selectors.runs import run_list, run_steps
 from cluster.core.types import FINAL
 from cluster.models import Task
-from cluster.selectors.tasks import (
-    task_auction,
-    task_detail,
-    task_events,
-    task_rewards,
-    task_tree,
-)
+from cluster.selectors.tasks import task_detail, task_tree
 from loomsite.access.admin.display import cut, money, span
 
-EVENTS_SHOWN = 200
-_STEPS_OF_RUNS = 5
+_TREE_MOST = 200
 
 
 def page(task: Task, now: datetime) -> dict[str, Any]:
-    """Return the template's values for a task."""
+    """Return the template's values for the top of a task's page; the rest is read when seen."""
     home, task_id = str(task.workspace_id), str(task.pk)
     detail = task_detail(workspace_id=home, task_id=task_id)
-    runs = run_list(workspace_id=home, task_id=task_id)
+    tree = _rows(task_tree(workspace_id=home, task_id=task_id), task_id)
     return {
         "task": task,
         "detail": detail,
         "summary": summary(task, detail, now),
         "is_final": task.status in FINAL,
         "cycles": timeline(detail["phases"], now),
-        "tree": _rows(task_tree(workspace_id=home, task_id=task_id), task_id),
-        "auctions": [_auction(each) for each in task_auction(workspace_id=home, task_id=task_id)],
-        "rewards": task_rewards(workspace_id=home, task_id=task_id),
-        "runs": runs,
-        "traces": [
-            {"run": run, "steps": run_steps(workspace_id=home, run_id=run.id)}
-            for run in runs[-_STEPS_OF_RUNS:]
-        ],
-        "events": [
-            {**each, "said": said(each["data"])}
-            for each in task_events(
-                workspace_id=home,
-                task_id=task_id,
-                after=max(0, task.event_seq - EVENTS_SHOWN),
-                limit=EVENTS_SHOWN,
-            )[::-1]
-        ],
+        "tree": tree[:_TREE_MOST],
+        "tree_left": max(len(tree) - _TREE_MOST, 0),
     }
 
 
@@ -115,12 +91,3 @@ def _rows(node: Mapping[str, Any], here: str, depth: int = 0) -> list[dict[str, 
     line["goal"] = cut(node["goal"], 120)
     below = [row for child in node["children"] for row in _rows(child, here, depth + 1)]
     return [line, *below]
-
-
-def _auction(auction: Mapping[str, Any]) -> dict[str, Any]:
-    excluded = {str(why).replace("_", " "): count for why, count in auction["excluded"].items()}
-    bids = [
-        {**bid, "won": bid["agent"] == auction["winner"], "deviation": math.sqrt(bid["variance"])}
-        for bid in auction["bids"]
-    ]
-    return {**auction, "excluded": excluded, "bids": bids}

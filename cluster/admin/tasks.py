@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -12,23 +11,24 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from agents.models import Approval
-from cluster.admin import task_page
-from cluster.admin.base import REFUSALS, STATUS, ClusterAdmin
+from cluster.admin import task_export, task_page
+from cluster.admin.base import STATUS, ClusterAdmin
+from cluster.admin.task_filters import OutcomeFilter, PhaseFilter, StatusFilter
 from cluster.admin.task_forms import SUBMISSION_FIELDSETS, TaskForm
-from cluster.core.types import FINAL
-from cluster.models import Assignment, Event, PhaseRecord, Task, TaskEdge
+from cluster.admin.task_parts import PARTS, TaskParts
+from cluster.core.types import FINAL, Phase
+from cluster.models import Assignment, Task
+from cluster.services.reauction import task_reauction
 from cluster.services.tasks import task_cancel, task_feedback, task_reply, task_retry
-from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin.bulk import bulk
+from loomsite.access.admin.buttons import RowAction, reason_of
 from loomsite.access.admin.display import (
     EMPTY,
     ago,
     badge,
     cut,
-    row,
     short,
     span,
-    task_link,
     usd,
 )
 from loomsite.access.admin.reach import OPERATOR, actor_of
@@ -40,8 +40,14 @@ def _is_over(task: Task) -> bool:
     return task.status in FINAL
 
 
+def _has_winner(task: Task) -> bool:
+    """Tell whether an agent that others were chosen before may still be let go."""
+    open_ = not _is_over(task) and task.cancel_requested_at is None
+    return open_ and task.agent_id is None and task.phase in {Phase.SCALE, Phase.EXECUTE}
+
+
 @admin.register(Task)
-class TaskAdmin(ClusterAdmin):
+class TaskAdmin(TaskParts, ClusterAdmin):
     adds = OPERATOR
     add_form = TaskForm
     add_label = "Submit a task"
@@ -56,14 +62,22 @@ class TaskAdmin(ClusterAdmin):
         ago("created_at", "age"),
     )
     list_select_related = ("agent",)
-    list_filter = ("status", "outcome", "phase", "door")
+    list_filter = (("status", StatusFilter), ("outcome", OutcomeFilter), ("phase", PhaseFilter))
+    ready_filters = (
+        ("Running", "status__exact=running"),
+        ("Waiting for a person", "status__exact=input_required"),
+        ("Failed", "status__exact=failed"),
+        ("Over budget", "outcome__exact=over_budget"),
+    )
+    parts = PARTS
     search_fields = ("goal",)
     search_window = 5_000
     search_help_text = "A task's id, or words of a goal among the newest 5,000"
     id_fields = ("id", "root_id")
     defer = ("context", "answer", "citations", "metadata", "checks", "error_message")
     list_fullwidth = True
-    actions = ("cancel_tasks", "retry_tasks")
+    list_per_page = 40
+    actions = ("cancel_tasks", "retry_tasks", "reauction_tasks", "export_tasks")
     add_fieldsets = (
         (None, {"fields": ("goal", "idempotency_key")}),
         *SUBMISSION_FIELDSETS,
@@ -76,6 +90,10 @@ class TaskAdmin(ClusterAdmin):
         RowAction(
             name="retry", label="Retry", icon="replay", run="retry",
             when=lambda task: _is_over(task) and task.status != "succeeded" and not task.parent_id,
+        ),
+        RowAction(
+            name="reauction", label="Re-auction", icon="gavel", run="reauction", reason=True,
+            when=_has_winner,
         ),
         RowAction(
             name="reply", label="Answer", icon="reply", run="reply",
@@ -130,8 +148,9 @@ class TaskAdmin(ClusterAdmin):
         """Show a task; a request of HTMX gets the part that moves."""
         task = self.row_or_404(request, object_id)
         live = request.headers.get("HX-Request") == "true"
-        if live and request.GET.get("was") not in (None, task.status):
-            # Forms come and go with the status: the page is loaded anew.
+        was, cycle = request.GET.get("was"), request.GET.get("cycle")
+        if live and (was not in (None, task.status) or cycle not in (None, str(task.cycle))):
+            # Forms come and go with the status, and a new cycle has new parts: load the page anew.
             return HttpResponse(headers={"HX-Refresh": "true"})
         buttons = {action.name: action for action in self.actions_for(request, task)}
         context = {
@@ -139,7 +158,7 @@ class TaskAdmin(ClusterAdmin):
             "opts": self.opts,
             "original": task,
             "buttons": buttons,
-            "row_actions": [buttons[n] for n in ("cancel", "retry") if n in buttons],
+            "row_actions": [buttons[n] for n in ("cancel", "retry", "reauction") if n in buttons],
             "reply_url": self.button_url(task, "reply"),
             "live_s": _LIVE_S,
         }
@@ -148,6 +167,10 @@ class TaskAdmin(ClusterAdmin):
         context |= {**self.admin_site.each_context(request), "title": cut(task.goal, 80)}
         context["has_view_permission"] = True
         return TemplateResponse(request, "loom/admin/task.html", context)
+
+    def held(self, row: Any) -> Any:
+        """Return the task as it is now: the services lock it themselves, after its parent."""
+        return Task.objects.filter(pk=row.pk).first()
 
     def response_add(
         self,
@@ -165,7 +188,7 @@ class TaskAdmin(ClusterAdmin):
             workspace_id=str(task.workspace_id),
             task_id=str(task.pk),
             actor=actor_of(request),
-            reason=request.POST.get("reason", ""),
+            reason=reason_of(request),
         )
         return "It stops, and all below it." if stopped else "It had ended already."
 
@@ -174,6 +197,15 @@ class TaskAdmin(ClusterAdmin):
             workspace_id=str(task.workspace_id), task_id=str(task.pk), actor=actor_of(request)
         )
         return "It has one more cycle; what it learned is kept."
+
+    def reauction(self, request: HttpRequest, task: Task) -> str:
+        task_reauction(
+            workspace_id=str(task.workspace_id),
+            task_id=str(task.pk),
+            actor=actor_of(request),
+            reason=reason_of(request),
+        )
+        return "Its agent is let go; the others bid for it in a new cycle."
 
     def reply(self, request: HttpRequest, task: Task) -> str:
         task_reply(
@@ -202,152 +234,22 @@ class TaskAdmin(ClusterAdmin):
         return "Thank you. The market has learned from it."
 
     @admin.action(description="Cancel the selected tasks", permissions=["operate"])
-    def cancel_tasks(self, request: HttpRequest, rows: Any) -> None:
-        self._each(request, rows, "cancel")
+    def cancel_tasks(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        return bulk(self, request, rows, name="cancel", do=lambda row: self.cancel(request, row))
 
     @admin.action(description="Retry the selected tasks", permissions=["operate"])
-    def retry_tasks(self, request: HttpRequest, rows: Any) -> None:
-        self._each(request, rows, "retry")
+    def retry_tasks(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        return bulk(self, request, rows, name="retry", do=lambda row: self.retry(request, row))
+
+    @admin.action(description="Auction the selected tasks anew", permissions=["operate"])
+    def reauction_tasks(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        return bulk(
+            self, request, rows, name="reauction", do=lambda row: self.reauction(request, row)
+        )
+
+    @admin.action(description="Export the selected tasks as CSV", permissions=["view"])
+    def export_tasks(self, request: HttpRequest, rows: Any) -> HttpResponse:  # noqa: ARG002 -- Django's
+        return task_export.csv_response(rows)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return self.may(request, OPERATOR, None)
-
-    def _each(self, request: HttpRequest, rows: Any, name: str) -> None:
-        """Do to each row what the button of that name does; those it does not fit stay."""
-        action = next(each for each in self.row_actions if each.name == name)
-        done = left = 0
-        for task in rows:
-            if not (self.may(request, action.role, task) and action.when(task)):
-                left += 1
-                continue
-            try:
-                with transaction.atomic():
-                    getattr(self, action.run)(request, task)
-                    self.audit(request, task, name)
-                done += 1
-            except REFUSALS as error:
-                left += 1
-                messages.error(request, f"{cut(task.goal, 40)}: {error}")
-        messages.success(request, f"{action.label}: {done} done, {left} left as they were.")
-
-
-# ---------------------------------------------------------------- the journal of tasks
-
-
-@admin.register(TaskEdge)
-class TaskEdgeAdmin(ClusterAdmin):
-    workspace_path = "successor__workspace"
-    list_display = ("__str__", "before", "after")
-    id_fields = ("predecessor_id", "successor_id")
-    ordering = ("-id",)
-    empty = "When a task is split, its parts wait for one another along edges."
-
-    @display(description="first")
-    def before(self, edge: TaskEdge) -> SafeString | str:
-        return task_link(edge.predecessor_id)
-
-    @display(description="then")
-    def after(self, edge: TaskEdge) -> SafeString | str:
-        return task_link(edge.successor_id)
-
-
-class _OfTask(ClusterAdmin):
-    """Rows that belong to a task."""
-
-    workspace_path = "task__workspace"
-    id_fields = ("task_id",)
-    ordering = ("-id",)
-
-    @display(description="task")
-    def of(self, row: Any) -> SafeString | str:
-        return task_link(row.task_id)
-
-
-@admin.register(PhaseRecord)
-class PhaseRecordAdmin(_OfTask):
-    list_display = ("of", "cycle", "phase", "lasted", ago("ended_at"))
-    list_display_links = ("phase",)
-    list_filter = ("phase",)
-    defer = ("inputs", "result")
-    empty = "Each phase of each cycle is recorded once, with what it was given and concluded."
-
-    @display(description="lasted")
-    def lasted(self, record: PhaseRecord) -> str:
-        return span((record.ended_at - record.started_at).total_seconds())
-
-
-@admin.register(Event)
-class EventAdmin(_OfTask):
-    list_display = ("of", "seq", "type", "said", ago("at"))
-    list_display_links = ("type",)
-    empty = "What happens to tasks is written here, in order and without gaps."
-
-    @display(description="data")
-    def said(self, event: Event) -> str:
-        return cut(", ".join(f"{key}={value}" for key, value in event.data.items()), 90)
-
-
-@admin.register(Assignment)
-class AssignmentAdmin(_OfTask):
-    list_display = (
-        "of", "cycle", row("node__agent", "agent"),
-        badge("state", {"active": "info"}), ago("started_at"), ago("released_at"),
-    )  # fmt: skip
-    list_display_links = ("cycle",)
-    list_select_related = ("node__agent",)
-    list_filter = ("state",)
-    empty = "A node's slot is held here for each cycle it works on."
-
-
-@admin.register(Approval)
-class ApprovalAdmin(ClusterAdmin):
-    """Questions to people; an answer goes to the task that waits for it."""
-
-    list_display = (
-        short("question", chars=90),
-        badge("kind", {"approval": "warning", "unknown_effect": "danger", "question": "info"}),
-        badge("status", {"open": "warning", "answered": "success"}),
-        "decision",
-        "answered_by",
-        "waits",
-        ago("created_at"),
-    )
-    list_filter = ("status", "kind")
-    search_fields = ("question",)
-    search_window = 5_000
-    id_fields = ("id", "task_id", "run_id")
-    defer = ("detail", "text")
-    change_form_template = "loom/admin/approval.html"
-    detail_fields = (
-        "question", "kind", "status", "options", "detail", "decision", "text", "answered_by",
-        "answered_at", "created_at",
-    )  # fmt: skip
-    row_actions = (
-        RowAction(
-            name="answer", label="Answer", icon="reply", run="answer",
-            when=lambda approval: approval.status == Approval.Status.OPEN,
-        ),
-    )  # fmt: skip
-    empty = "When an agent asks something, or wants to do what needs a yes, it waits here."
-
-    @display(description="task")
-    def waits(self, approval: Approval) -> SafeString | str:
-        return task_link(approval.task_id)
-
-    def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        if obj is None:
-            return {}
-        buttons = self.actions_for(request, obj)
-        task = Task.objects.filter(pk=obj.task_id, workspace_id=obj.workspace_id).first()
-        return {"row_actions": [], "can_answer": bool(buttons), "waiting_task": task}
-
-    def answer(self, request: HttpRequest, approval: Any) -> str:
-        task_reply(
-            workspace_id=str(approval.workspace_id),
-            task_id=str(approval.task_id),
-            actor=actor_of(request),
-            request_id=str(approval.pk),
-            text=request.POST.get("text") or None,
-            decision=request.POST.get("decision") or None,
-        )
-        return "Answered. The task goes on."

@@ -1,27 +1,34 @@
-"""How the cluster is doing, in a few numbers, for the workspaces of one person."""
+"""How the cluster is doing, in a few numbers, for the workspaces of one person.
 
+Nothing here reads more rows than a bound: what is counted is counted to a limit.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from uuid import UUID
+from typing import Any, Final
 
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
 
-from agents.models import Approval, BudgetWindow, UsageEntry
 from cluster.core.types import FINAL, Status
 from cluster.models import AgentNode, PhaseRecord, Task, Worker
+from cluster.selectors.pulse_day import Workspaces, within_sql
 
-Workspaces = Sequence[UUID] | None  # None: all of them, for who may see everything
-LIST_MOST = 10
-WORKER_GONE_AFTER = timedelta(seconds=60)
+LIST_MOST: Final = 10
+FEED_MOST: Final = 14
+COUNT_MOST: Final = 10_000
+WORKER_GONE_AFTER: Final = timedelta(seconds=60)
 _UNCLAIMED_FOR = timedelta(seconds=60)
 _LIVE = tuple(status for status in Status if status not in FINAL)
+_PHASES_OF_TASKS = 300
+_FED_TASKS, _FED_EVENTS = 25, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """What has not ended: by status, and how long the first that could run has waited."""
+    """What has not ended, each counted to `COUNT_MOST`, and since when the first waits."""
 
     queued: int
     running: int
@@ -31,21 +38,25 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Today:
-    """What has ended since midnight UTC, parts of split tasks not counted, and what it cost."""
+class Population:
+    """How many nodes are in each state, and what changed within a day."""
 
-    succeeded: int
-    failed: int
-    cancelled: int
-    cost_usd: Decimal
-    tokens: int
-    budget_usd: Decimal | None
-    budget_spent_usd: Decimal
+    active: int
+    quarantined: int
+    retired: int
+    born: int
+    died: int
 
-    @property
-    def success_rate(self) -> float | None:
-        judged = self.succeeded + self.failed
-        return self.succeeded / judged if judged else None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An event in the feed."""
+
+    task_id: str
+    goal: str
+    type: str
+    data: dict[str, Any]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +82,6 @@ class WorkerLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """A task in the feed."""
-
-    task_id: str
-    goal: str
-    status: str
-    phase: str
-    cost_usd: Decimal
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTime:
     """How long a phase took on the newest tasks, in seconds."""
 
@@ -94,43 +93,26 @@ class PhaseTime:
 
 def pulse_queue(*, workspace_ids: Workspaces) -> Queue:
     """Return what waits and what runs."""
-    rows = _within(Task.objects.filter(status__in=_LIVE), workspace_ids).order_by()
-    counts = dict(rows.values_list("status").annotate(n=Count("pk")))
-    due = _within(Task.objects.filter(due_at__isnull=False, lease_until=None), workspace_ids)
+    mine = within_sql(workspace_ids)
+    counts = ", ".join(
+        "(SELECT count(*) FROM (SELECT 1 FROM cluster_task t WHERE t.finished_at IS NULL"  # noqa: S608 -- as below
+        f" AND t.status = '{status.value}' {mine} LIMIT {COUNT_MOST + 1}) AS counted)"
+        for status in _LIVE
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {counts}, (SELECT min(due_at) FROM cluster_task t"  # noqa: S608 -- constants of this file
+            f" WHERE t.due_at IS NOT NULL AND t.lease_until IS NULL {mine})"
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    counted = dict(zip(_LIVE, row, strict=False))
     return Queue(
-        queued=counts.get(Status.QUEUED, 0),
-        running=counts.get(Status.RUNNING, 0),
-        waiting=counts.get(Status.WAITING, 0),
-        input_required=counts.get(Status.INPUT_REQUIRED, 0),
-        oldest_due_at=due.order_by().aggregate(at=Min("due_at"))["at"],
-    )
-
-
-def pulse_today(*, workspace_ids: Workspaces, now: datetime) -> Today:
-    """Return what has ended today and what was spent."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    ended = _within(Task.objects.filter(finished_at__gte=midnight, parent=None), workspace_ids)
-    counts = dict(ended.order_by().values_list("status").annotate(n=Count("pk")))
-    used = _within(UsageEntry.objects.filter(at__gte=midnight), workspace_ids).aggregate(
-        cost=Sum("cost_usd"), prompt=Sum("prompt_tokens"), completion=Sum("completion_tokens")
-    )
-    budget = _within(
-        BudgetWindow.objects.filter(
-            starts_on=midnight.date(),
-            budget__scope="workspace",
-            budget__period="day",
-            budget__enabled=True,
-        ),
-        workspace_ids,
-    ).aggregate(limit=Sum("budget__limit_usd"), spent=Sum("spent_usd"))
-    return Today(
-        succeeded=counts.get(Status.SUCCEEDED, 0),
-        failed=counts.get(Status.FAILED, 0),
-        cancelled=counts.get(Status.CANCELLED, 0),
-        cost_usd=used["cost"] or Decimal(0),
-        tokens=(used["prompt"] or 0) + (used["completion"] or 0),
-        budget_usd=budget["limit"],
-        budget_spent_usd=budget["spent"] or Decimal(0),
+        queued=counted[Status.QUEUED],
+        running=counted[Status.RUNNING],
+        waiting=counted[Status.WAITING],
+        input_required=counted[Status.INPUT_REQUIRED],
+        oldest_due_at=row[-1],
     )
 
 
@@ -139,7 +121,7 @@ def pulse_stuck(*, workspace_ids: Workspaces, now: datetime) -> list[Stuck]:
     overdue = Q(due_at__lt=now - _UNCLAIMED_FOR, lease_until=None)
     lost = Q(lease_until__lt=now - _UNCLAIMED_FOR)
     down = Q(unavailable_since__isnull=False)
-    rows = _within(Task.objects.filter(overdue | lost | down, status__in=_LIVE), workspace_ids)
+    live = Task.objects.filter(overdue | lost | down, finished_at__isnull=True)
     found = [
         Stuck(
             task_id=str(row.pk),
@@ -148,7 +130,7 @@ def pulse_stuck(*, workspace_ids: Workspaces, now: datetime) -> list[Stuck]:
             reason=_why(row, now),
             since=row.unavailable_since or row.lease_until or row.due_at or row.created_at,
         )
-        for row in rows.only(
+        for row in _within(live, workspace_ids).only(
             "goal", "status", "unavailable_since", "unavailable_reason", "lease_until", "due_at",
             "created_at",
         ).order_by("created_at", "id")[:LIST_MOST]
@@ -162,22 +144,6 @@ def _why(row: Task, now: datetime) -> str:
     if row.lease_until is not None and row.lease_until < now:
         return "Its worker is gone and none has taken it over."
     return "No worker takes it: is one running, and has it free slots?"
-
-
-def pulse_recent(*, workspace_ids: Workspaces) -> list[Recent]:
-    """Return the newest tasks, without the parts of split ones."""
-    rows = _within(Task.objects.filter(parent=None), workspace_ids).order_by("-created_at", "-id")
-    return [
-        Recent(
-            task_id=str(row.pk),
-            goal=row.goal,
-            status=row.status,
-            phase=row.phase or "",
-            cost_usd=row.cost_usd,
-            created_at=row.created_at,
-        )
-        for row in rows.only("goal", "status", "phase", "cost_usd", "created_at")[:LIST_MOST]
-    ]
 
 
 def pulse_workers(*, now: datetime) -> list[WorkerLine]:
@@ -200,13 +166,13 @@ def pulse_workers(*, now: datetime) -> list[WorkerLine]:
     ]
 
 
-def pulse_phases(*, workspace_ids: Workspaces, newest: int = 2_000) -> list[PhaseTime]:
-    """Return how long each phase took among the newest records, in the order of the cycle."""
-    rows = PhaseRecord.objects.order_by("-id")
-    if workspace_ids is not None:
-        rows = rows.filter(task__workspace_id__in=list(workspace_ids))
+def pulse_phases(*, workspace_ids: Workspaces) -> list[PhaseTime]:
+    """Return how long each phase took in the tasks that ended last, in the order of the cycle."""
+    tasks = _within(Task.objects.filter(finished_at__isnull=False), workspace_ids)
+    newest = tasks.order_by("-finished_at").values("pk")[:_PHASES_OF_TASKS]
+    rows = PhaseRecord.objects.filter(task__in=newest)
     times: dict[str, list[float]] = {}
-    for phase, start, end in rows.values_list("phase", "started_at", "ended_at")[:newest]:
+    for phase, start, end in rows.order_by().values_list("phase", "started_at", "ended_at"):
         times.setdefault(phase, []).append((end - start).total_seconds())
     order = ("sense", "match", "scale", "execute", "evaluate", "adapt")
     return [
@@ -225,17 +191,45 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-def pulse_people(*, workspace_ids: Workspaces) -> int:
-    """Return how many questions wait for a person."""
-    rows = Approval.objects.filter(status=Approval.Status.OPEN)
-    return _within(rows, workspace_ids).order_by().count()
+def pulse_population(*, workspace_ids: Workspaces, now: datetime) -> Population:
+    """Return how the population is and how it changed."""
+    day = now - timedelta(days=1)
+    states = AgentNode.State
+    counted = _within(AgentNode.objects.all(), workspace_ids).aggregate(
+        active=Count("pk", filter=Q(state=states.ACTIVE)),
+        quarantined=Count("pk", filter=Q(state=states.QUARANTINED)),
+        retired=Count("pk", filter=Q(state=states.RETIRED)),
+        born=Count("pk", filter=Q(created_at__gte=day)),
+        died=Count("pk", filter=Q(retired_at__gte=day)),
+    )
+    return Population(**counted)
 
 
-def pulse_population(*, workspace_ids: Workspaces) -> dict[str, int]:
-    """Return how many nodes are in each state."""
-    rows = _within(AgentNode.objects.all(), workspace_ids).order_by()
-    counts = dict(rows.values_list("state").annotate(n=Count("pk")))
-    return {state: counts.get(state, 0) for state in AgentNode.State.values}
+def pulse_feed(*, workspace_ids: Workspaces) -> list[Happening]:
+    """Return what happened last to the newest tasks and to those that run."""
+    mine = within_sql(workspace_ids)
+    newest = f"ORDER BY t.created_at DESC, t.id DESC LIMIT {_FED_TASKS}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH fed AS ("  # noqa: S608 -- constants of this file, and ids
+            f"(SELECT t.id, t.goal, t.event_seq FROM cluster_task t WHERE true {mine} {newest})"
+            " UNION (SELECT t.id, t.goal, t.event_seq FROM cluster_task t"
+            f" WHERE t.finished_at IS NULL AND t.status = 'running' {mine} {newest}))"
+            " SELECT fed.id, fed.goal, e.type, e.data, e.at FROM fed JOIN cluster_event e"
+            f" ON e.task_id = fed.id AND e.seq > fed.event_seq - {_FED_EVENTS}"
+            f" ORDER BY e.at DESC, e.id DESC LIMIT {FEED_MOST}"
+        )
+        rows = cursor.fetchall()
+    return [
+        Happening(task_id=str(row[0]), goal=row[1], type=row[2], data=_json(row[3]), at=row[4])
+        for row in rows
+    ]
+
+
+def _json(value: object) -> dict[str, Any]:
+    """Return a JSON column that came without the ORM."""
+    found: dict[str, Any] = json.loads(value) if isinstance(value, str) else {}
+    return found
 
 
 def _within(rows: QuerySet, workspace_ids: Workspaces) -> QuerySet:

@@ -28,7 +28,7 @@ from cluster.core.types import (
     TaskView,
     Verdict,
 )
-from cluster.models import PhaseRecord, Task
+from cluster.models import Event, PhaseRecord, Task
 
 # This is read at every turn of the loop, and columns are what Django's queries cost.
 _SEEN = (
@@ -158,7 +158,10 @@ def _records(task: Task, cycle: int) -> dict[str, Any]:
 
 
 def _rejection(task: Task) -> Rejection | None:
-    """Return what was wrong in the cycle before; one cut short has no verdict."""
+    """Return what was wrong in the cycle before; one cut short has no verdict.
+
+    Where a person had the task auctioned anew, that is what was wrong.
+    """
     if task.cycle == 1:
         return None
     results = _records(task, task.cycle - 1)
@@ -166,13 +169,25 @@ def _rejection(task: Task) -> Rejection | None:
     matched: Matched | None = results.get(Phase.MATCH)
     executed: Executed | None = results.get(Phase.EXECUTE)
     if verdict is None:
-        return None
+        return _let_go(task)
     return Rejection(
         cycle=task.cycle - 1,
         node_id=matched.node_id if matched else None,
         outcome=verdict.outcome,
         comment=verdict.comment,
         answer=executed.answer if executed else "",
+    )
+
+
+def _let_go(task: Task) -> Rejection | None:
+    said = Event.objects.filter(task=task, type="task.reauctioned").order_by("-seq").first()
+    if said is None or said.data.get("cycle") != task.cycle:
+        return None
+    return Rejection(
+        cycle=task.cycle - 1,
+        node_id=said.data.get("without"),
+        outcome=Outcome.CANCELLED,
+        comment=str(said.data.get("reason") or "Another agent was asked for."),
     )
 
 

@@ -37,7 +37,8 @@ class Auction(models.Model):
     winner_id: uuid.UUID | None
 
     class Meta:
-        ordering = ["-held_at"]
+        ordering = ["-held_at", "-id"]
+        indexes = [models.Index(fields=["-held_at", "-id"], name="cluster_auction_newest")]
         constraints = [
             models.UniqueConstraint(fields=["task", "cycle"], name="cluster_auction_once_per_cycle")
         ]

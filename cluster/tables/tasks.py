@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.fields.json import KT
 
 from cluster.core.types import Outcome, Phase, Status
 from cluster.tables.choices import choices
@@ -146,9 +145,29 @@ class Task(models.Model):
                 name="cluster_task_by_status",
             ),
             models.Index("root", name="cluster_task_tree"),
+            # For who sees every workspace, and for what is asked of all that is live or has ended.
+            # Those of ended tasks are written once a task, when it ends.
+            models.Index(F("created_at").desc(), F("id").desc(), name="cluster_task_newest"),
             models.Index(
-                "workspace", KT("metadata__session_id"), F("created_at").desc(),
-                condition=Q(metadata__has_key="session_id"), name="cluster_task_conversation",
+                "status", "workspace", condition=Q(finished_at__isnull=True),
+                name="cluster_task_live",
+            ),
+            models.Index(
+                "workspace", F("finished_at").desc(), condition=Q(finished_at__isnull=False),
+                name="cluster_task_ended",
+            ),
+            models.Index(
+                F("finished_at").desc(), condition=Q(finished_at__isnull=False),
+                name="cluster_task_ended_anywhere",
+            ),
+            models.Index(
+                "status", F("created_at").desc(), F("id").desc(),
+                condition=Q(finished_at__isnull=False), name="cluster_task_ended_so",
+            ),
+            models.Index(
+                "outcome", "workspace", F("created_at").desc(), F("id").desc(),
+                condition=Q(finished_at__isnull=False) & ~Q(outcome="succeeded"),
+                name="cluster_task_not_well",
             ),
             models.Index(
                 fields=["parent"],

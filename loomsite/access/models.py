@@ -1,6 +1,7 @@
 """Who may act where: workspaces, members, API keys, and the record of what they did."""
 
 import uuid
+from typing import Final
 
 from django.conf import settings
 from django.db import models
@@ -118,3 +119,28 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class SavedFilter(models.Model):
+    """A person's own filter of a list in the admin; its query is applied to what they may see."""
+
+    MOST: Final = 30
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_filters"
+    )
+    page = models.CharField(max_length=100)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2000)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "page", "name"], name="access_filter_name_once_per_list"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

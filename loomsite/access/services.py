@@ -2,8 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from loomsite.access.core.errors import (
     WorkspaceTaken,
 )
 from loomsite.access.core.types import Principal
-from loomsite.access.models import ApiKey, AuditEntry, Membership, Workspace
+from loomsite.access.models import ApiKey, AuditEntry, Membership, SavedFilter, Workspace
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _USERNAME = re.compile(r"[\w.@+-]{1,150}", re.ASCII)
@@ -30,7 +29,7 @@ _LONGEST_LIFE_DAYS = 3650
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
 
-def workspace_create(*, slug: str, name: str = "", actor: str = "cli") -> str:
+def workspace_create(*, slug: str, name: str = "", actor: str = "cli", door: str = "cli") -> str:
     """Create a workspace and return its id.
 
     Raises:
@@ -48,7 +47,7 @@ def workspace_create(*, slug: str, name: str = "", actor: str = "cli") -> str:
             audit_write(
                 workspace_id=row.id,
                 actor=actor,
-                door="cli",
+                door=door,
                 action="workspace.create",
                 target=slug,
             )
@@ -110,7 +109,9 @@ def apikey_create(
     return keys.write(prefix=prefix, secret=secret)
 
 
-def apikey_revoke(*, workspace_id: str, key_id: str, actor: str, door: str) -> None:
+def apikey_revoke(
+    *, workspace_id: str, key_id: str, actor: str, door: str, reason: str = ""
+) -> None:
     """Make a key useless from now on; revoking it again changes nothing.
 
     Raises:
@@ -130,6 +131,7 @@ def apikey_revoke(*, workspace_id: str, key_id: str, actor: str, door: str) -> N
             door=door,
             action="apikey.revoke",
             target=f"key:{row.prefix}",
+            reason=reason,
         )
 
 
@@ -178,31 +180,33 @@ def audit_write(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """That somebody did something, to be recorded with others."""
+def filter_save(*, user_id: object, page: str, name: str, query: str) -> None:
+    """Keep a person's filter of a list; one of the same name is replaced.
 
-    workspace_id: str
-    actor: str
-    door: str
-    action: str
-    target: str
-    detail: Mapping[str, Any]
-
-
-def audit_write_many(*, rows: Sequence[AuditRow]) -> None:
-    """Record what several callers did, in one statement."""
-    AuditEntry.objects.bulk_create(
-        AuditEntry(
-            workspace_id=row.workspace_id,
-            actor=row.actor[:200],
-            door=row.door[:16],
-            action=row.action[:100],
-            target=row.target[:200],
-            detail=dict(row.detail),
-        )
-        for row in rows
+    Raises:
+        InputInvalid: It has no name or no filter, one is too long, or there are too many.
+    """
+    name = " ".join(name.replace("\x00", "").split())
+    problem = ""
+    if not 1 <= len(name) <= SavedFilter._meta.get_field("name").max_length:  # noqa: SLF001 -- Django's public hook
+        problem = "Give the filter a name of 1 to 60 characters."
+    elif not query:
+        problem = "There is nothing to save: filter or search the list first."
+    elif len(query) > SavedFilter._meta.get_field("query").max_length:  # noqa: SLF001 -- as above
+        problem = "The filter is too long to be saved."
+    rows = SavedFilter.objects.filter(user_id=user_id, page=page)
+    if not problem and rows.exclude(name=name).count() >= SavedFilter.MOST:
+        problem = f"There are {SavedFilter.MOST} saved filters: remove one first."
+    if problem:
+        raise InputInvalid(problem, errors=(FieldError(field="name", message=problem),))
+    SavedFilter.objects.update_or_create(
+        user_id=user_id, page=page, name=name, defaults={"query": query}
     )
+
+
+def filter_forget(*, user_id: object, filter_id: int) -> None:
+    """Remove a person's own filter; another's, or one that is gone, changes nothing."""
+    SavedFilter.objects.filter(user_id=user_id, pk=filter_id).delete()
 
 
 def _check_key(*, user: str, wanted: list[str], expires_days: int | None, name: str) -> None:

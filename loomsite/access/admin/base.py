@@ -6,29 +6,33 @@ from operator import or_
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import connection, models
 from django.forms import ModelForm
-from django.http import (
-    HttpRequest,
-)
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from pgvector.django import HalfVectorField, SparseVectorField, VectorField
 
+from loomsite.access.admin import once
+from loomsite.access.admin.buttons import reason_of
 from loomsite.access.admin.display import usd
 from loomsite.access.admin.extra import ExtraPages
 from loomsite.access.admin.fields import JsonField, LinesField, WordsField
 from loomsite.access.admin.filters import WorkspaceFilter
 from loomsite.access.admin.forms import RowForm
 from loomsite.access.admin.paging import BoundedChangeList, BoundedPaginator
+from loomsite.access.admin.parts import Parts
 from loomsite.access.admin.reach import OPERATOR, VIEWER, Reach, reach_of
+from loomsite.access.admin.saved import SavedFilters
 from loomsite.access.models import Workspace
 
 _ROWS, _ROWS_OF_LONG = 3, 14
 _NEVER_SHOWN = (models.BinaryField, VectorField, HalfVectorField, SparseVectorField)
 
 
-class LoomAdmin(ExtraPages):
+class LoomAdmin(ExtraPages, SavedFilters, Parts):
     """Pages of one model. What is not opened here is closed: rows are read-only by default.
 
     Attributes:
@@ -293,6 +297,24 @@ class LoomAdmin(ExtraPages):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         if isinstance(form, RowForm):
             super().save_model(request, obj, cast("Any", form), change)
+        if not change:
+            once.spend(request, workspace_id=self.workspace_id_of(obj), target=obj.pk)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except once.SentBefore:  # what this sending wrote is taken back with its transaction
+            messages.warning(request, "This form was sent before: what it asked for was done then.")
+            name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            return HttpResponseRedirect(reverse(name))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if request.method == "POST" and not reason_of(request):
+            messages.error(request, "Say why: a deletion asks for a reason.")
+            return HttpResponseRedirect(request.path)
+        return super().delete_view(request, object_id, extra_context)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:  # noqa: ARG002 -- Django's signature
         return [str(obj) for obj in objs], {}, set(), []
@@ -309,7 +331,7 @@ class LoomAdmin(ExtraPages):
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for row in queryset if self.audits else ():
-            self.audit(request, row, "delete", what=str(row)[:200])
+            self.audit(request, row, "delete", reason=reason_of(request), what=str(row)[:200])
         return super().log_deletions(request, queryset)  # pyright: ignore[reportAttributeAccessIssue] -- Django 5.1
 
 

@@ -19,6 +19,7 @@ from django.http import (
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
+from loomsite.access.admin import once
 from loomsite.access.admin.reach import OPERATOR, actor_of
 from loomsite.access.core.errors import AccessError
 from loomsite.access.services import audit_write
@@ -40,6 +41,7 @@ class RowAction:
         reason: Whether it must be said why; the answer is `request.POST["reason"]` and in the
             audit.
         outside: It asks somebody over the network: no transaction is open meanwhile.
+        audited: Off where the service that it calls writes the audit entry.
     """
 
     name: str
@@ -52,6 +54,12 @@ class RowAction:
     reason: bool = False
     outside: bool = False
     role: str = OPERATOR
+    audited: bool = True
+
+
+def reason_of(request: HttpRequest) -> str:
+    """Return why somebody does what they ask for, as they typed it; empty when they did not."""
+    return request.POST.get("reason", "").replace("\x00", "").strip()[:_LONGEST_REASON]
 
 
 class Buttons(ModelAdmin):
@@ -127,7 +135,7 @@ class Buttons(ModelAdmin):
             raise Http404
         if not self.may(request, chosen.role, row):
             raise PermissionDenied
-        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:_LONGEST_REASON]
+        reason = reason_of(request)
         back = self.page_url(row)
         done: str | HttpResponse | None = None
         if chosen.when(row) and chosen.reason and not reason:
@@ -144,10 +152,14 @@ class Buttons(ModelAdmin):
         """Do it, write it down and tell the person; return what to show when it is not the row."""
         try:
             if chosen.outside:
+                once.spend(request, workspace_id=self.workspace_id_of(row), target=row.pk)
                 done = getattr(self, chosen.run)(request, row)
                 self.audit(request, row, chosen.name, reason=reason)
             else:
                 done = self._done_once(request, row, chosen, reason)
+        except once.SentBefore:
+            messages.warning(request, f"“{chosen.label}” was done when you sent it before.")
+            return None
         except self.refusals as error:
             messages.error(request, str(error))
             return None
@@ -167,8 +179,10 @@ class Buttons(ModelAdmin):
             held = self.held(row)
             if held is None or not chosen.when(held):
                 return None
+            once.spend(request, workspace_id=self.workspace_id_of(held), target=held.pk)
             done = getattr(self, chosen.run)(request, held)
-            self.audit(request, held, chosen.name, reason=reason)
+            if chosen.audited:
+                self.audit(request, held, chosen.name, reason=reason)
         return done
 
     def held(self, row: Any) -> Any:

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from loomsite.access.admin import fields
 from loomsite.access.admin.base import LoomAdmin
-from loomsite.access.admin.buttons import DOOR, RowAction
+from loomsite.access.admin.buttons import DOOR, RowAction, reason_of
 from loomsite.access.admin.display import ago, badge, short, words
 from loomsite.access.admin.forms import RowForm, ServiceForm
 from loomsite.access.admin.reach import OWNER, actor_of
@@ -27,7 +27,10 @@ class WorkspaceAddForm(ServiceForm):
 
     def write(self) -> object:
         return workspace_create(
-            slug=self.cleaned_data["slug"], name=self.cleaned_data["name"], actor=self.actor
+            slug=self.cleaned_data["slug"],
+            name=self.cleaned_data["name"],
+            actor=self.actor,
+            door=DOOR,
         )
 
 
@@ -137,6 +140,7 @@ class ApiKeyAdmin(LoomAdmin):
     row_actions = (
         RowAction(
             name="revoke", label="Revoke", icon="block", run="revoke", role=OWNER, danger=True,
+            audited=False,
             confirm="Whoever uses this key is locked out at once. Revoke it?", reason=True,
             when=lambda row: row.revoked_at is None,
         ),
@@ -168,6 +172,7 @@ class ApiKeyAdmin(LoomAdmin):
             key_id=str(row.pk),
             actor=actor_of(request),
             door=DOOR,
+            reason=reason_of(request),
         )
         return f"{row} opens nothing any more."
 

@@ -20,7 +20,7 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] -- cached, as Django's is
-        return self.object_list.order_by()[: self.most + 1].count()
+        return self.object_list.order_by().values("pk")[: self.most + 1].count()
 
     @property
     def is_cut(self) -> bool:

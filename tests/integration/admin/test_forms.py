@@ -145,12 +145,15 @@ def test_selected_tasks_are_cancelled_and_ended_ones_left(client, home) -> None:
     second, _ = task_submit(workspace_id=str(home.pk), actor="x", door="rest", goal="two")
     client.post(_url("cluster_task", "do", first, "cancel"), {"reason": "not needed"})
 
+    chosen = {"action": "cancel_tasks", "_selected_action": [first, second]}
+    asked = client.post(_url("cluster_task", "changelist"), chosen)
     answer = client.post(
         _url("cluster_task", "changelist"),
-        {"action": "cancel_tasks", "_selected_action": [first, second]},
+        {**chosen, "confirmed": "yes", "reason": "a mistake"},
         follow=True,
     )
 
+    assert "Cancel 1 of 2 selected" in asked.content.decode()
     assert "1 done, 1 left" in answer.content.decode()
     assert set(Task.objects.values_list("status", flat=True)) == {"cancelled"}
 
@@ -290,7 +293,7 @@ def test_a_budget_is_set_changed_and_removed(client, home) -> None:
     changed = Budget.objects.get().limit_usd
 
     wrong = client.post(_url("agents_budget", "add"), {**form, "scope": "user"})
-    client.post(_url("agents_budget", "delete", row.pk), {"post": "yes"})
+    client.post(_url("agents_budget", "delete", row.pk), {"post": "yes", "reason": "not needed"})
 
     assert changed == 7
     assert "the user, agent or root task" in wrong.content.decode()
@@ -355,7 +358,7 @@ def test_a_schedule_is_made_changed_run_and_deleted(client, home) -> None:
     changed = Schedule.objects.get()
     client.post(_url("cluster_schedule", "do", row.pk, "run"))
     task = Task.objects.get()
-    client.post(_url("cluster_schedule", "delete", row.pk), {"post": "yes"})
+    client.post(_url("cluster_schedule", "delete", row.pk), {"post": "yes", "reason": "not needed"})
 
     assert (row.kind, row.submission["goal"], row.next_at is not None) == (
         "cron", "Say hello.", True,
