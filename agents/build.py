@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from agents.core.context import ContextOrchestrator
+from agents.core.context import ContextOrchestrator, Weights
 from agents.core.events import EventBus
 from agents.core.interceptors import MarkInjections
 from agents.core.ports import (
@@ -39,6 +39,7 @@ def build_agent(
     window_tokens: int = WINDOW_TOKENS,
     notes_tokens: int = NOTES_TOKENS,
     compact: bool = True,
+    weights: Weights | None = None,
 ) -> Agent:
     """Return an agent with every organ: memory, context, skills, interceptors, events.
 
@@ -56,6 +57,7 @@ def build_agent(
         window_tokens: When a conversation is longer, its oldest turns are compacted.
         notes_tokens: For what is left of those.
         compact: False keeps every turn for ever.
+        weights: Where it keeps what runs teach about its sources; in itself when left out.
     """
     sources: list[MemorySource | KnowledgeSource] = [MemorySource(memory)]
     if knowledge is not None:
@@ -76,7 +78,7 @@ def build_agent(
             notes_tokens=notes_tokens,
             compact=compact,
         ),
-        context=ContextOrchestrator(sources),
+        context=ContextOrchestrator(sources, weights=weights),
         events=events,
         interceptors=(*interceptors, MarkInjections()),
         skills=library,

@@ -24,6 +24,7 @@ from agents.core.types import (
     EffectRecord,
     Message,
     ModelProfile,
+    ServedBy,
     StepRecord,
     ToolCall,
     ToolSpec,
@@ -120,6 +121,11 @@ class MemoryJournal:
 
     kept: list[StepRecord] = field(default_factory=list[StepRecord])
     outcomes: dict[str, EffectRecord] = field(default_factory=dict[str, EffectRecord])
+    begun: int = 0
+
+    async def begin(self) -> int:
+        self.begun += 1
+        return self.begun - 1
 
     async def steps(self) -> list[StepRecord]:
         return list(self.kept)
@@ -170,7 +176,8 @@ class FakeWallet:
             raise BudgetExceeded("The wallet is empty.", limit="cost")
         self.reserved[key] = self.price_usd
 
-    async def settle(self, *, key: str, usage: Usage) -> None:
+    async def settle(self, *, key: str, usage: Usage, served: ServedBy | None = None) -> None:
+        del served
         if self.reserved.pop(key, None) is not None:
             self.spent_usd += usage.cost_usd
             self.settled[key] = usage

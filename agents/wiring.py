@@ -127,7 +127,7 @@ async def run_agent(
     Everything that can happen to a run is in the result. What `fence` raises passes through: the
     claim is lost and nothing more was written. It is called first in each transaction that writes.
     """
-    model = ""
+    model, used = "", dict[str, float]()
     try:
         opened = await db(runs.run_open, request=request, fence=fence)
         if opened.result is not None:
@@ -148,17 +148,27 @@ async def run_agent(
             mcp=around.mcp,
         )
         agent = _parts().workshop.agent(blueprint, served.provider)
+        scope = scope_of(request, opened.spec, fence, weights=around.weights)
+        used = scope.used
         result = await execute(
             agent,
             request,
             account=payer(request, served),
             around=around,
-            scope=scope_of(request, opened.spec, fence),
+            scope=scope,
+            begun_count=opened.begun_count,
             fence=fence,
             on_event=on_event,
             cancelled=cancelled,
         )
-    await db(runs.run_close, request=request, result=result, model=model, fence=fence)
+    await db(
+        runs.run_close,
+        request=request,
+        result=result,
+        model=model,
+        fence=fence,
+        context_used=used,
+    )
     return result
 
 
@@ -194,7 +204,7 @@ async def complete_json(
         purpose=purpose,
         endpoint=served.target.slug,
         model=served.target.model,
-        priced=served.priced,
+        priced=served.target.served.priced,
         budget_usd=budget_usd,
         user_id=user_id,
     )

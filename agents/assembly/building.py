@@ -11,7 +11,7 @@ from typing import Any, cast
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import McpGrant, McpTool
 from agents.assembly.mcp_values import McpServer
-from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions
+from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions, ScopedWeights
 from agents.build import build_agent
 from agents.core.interceptors import AnswerLanguage, Audit, ContentFilter, RedactSecrets
 from agents.core.ports import Interceptor, ModelProvider, TextEmbedder, Tool
@@ -130,6 +130,7 @@ class Workshop:
             interceptors=[*self._interceptors, *interceptors_of(spec)],
             skills=[text.skill for text in blueprint.skills],
             embedder=self._embedder,
+            weights=ScopedWeights(),
         )
 
     def _granted(self, blueprint: Blueprint) -> list[Tool]:

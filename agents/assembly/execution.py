@@ -17,6 +17,7 @@ from agents.core.types import RunRequest, RunResult
 from agents.models import Endpoint, Scene
 from agents.selectors import catalogue as selectors
 from agents.selectors import tools as tool_selectors
+from agents.selectors.context import context_weights
 from agents.selectors.tools import ToolsAllowed
 from agents.skills.loader import Skill
 from agents.store import ledger
@@ -39,6 +40,7 @@ class Surroundings:
     allowed: ToolsAllowed
     skills: tuple[SkillText, ...]
     mcp: tuple[McpGrant, ...]
+    weights: dict[str, float]
 
 
 def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surroundings:
@@ -57,6 +59,7 @@ def surroundings_of(request: RunRequest, spec: Mapping[str, Any]) -> Surrounding
         allowed=tool_selectors.tools_allowed(workspace_id=workspace_id),
         skills=skills_of(workspace_id, spec["skills"]),
         mcp=mcp_of(workspace_id, spec["tools"]),
+        weights=context_weights(workspace_id=workspace_id, agent_id=request.agent_id),
     )
 
 
@@ -92,6 +95,7 @@ async def execute(
     account: ledger.Payer,
     around: Surroundings,
     scope: RunScope,
+    begun_count: int,
     fence: Fence,
     on_event: Callable[[RunEvent], Awaitable[None]] | None,
     cancelled: asyncio.Event,
@@ -103,7 +107,9 @@ async def execute(
         async with EventPump(on_event) as pump:
             return await agent.execute(
                 request,
-                journal=DbJournal(workspace_id=workspace_id, run_id=run_id, fence=fence),
+                journal=DbJournal(
+                    workspace_id=workspace_id, run_id=run_id, fence=fence, begun_count=begun_count
+                ),
                 wallet=DbWallet(payer=account, fence=fence),
                 gate=DbGate(
                     workspace_id=workspace_id,
@@ -122,7 +128,9 @@ async def execute(
         current.reset(token)
 
 
-def scope_of(request: RunRequest, spec: Mapping[str, Any], fence: Fence) -> RunScope:
+def scope_of(
+    request: RunRequest, spec: Mapping[str, Any], fence: Fence, *, weights: Mapping[str, float]
+) -> RunScope:
     """Return what a run may reach: its workspace's, its agent's and its task's, and no more."""
     mine = Scope(kind="agent", id=request.agent_id)
     readable = [WORKSPACE, mine, Scope(kind="task", id=request.root_task_id)]
@@ -148,6 +156,7 @@ def scope_of(request: RunRequest, spec: Mapping[str, Any], fence: Fence) -> RunS
         sessions=DbSessions(
             workspace_id=request.workspace_id, agent_id=request.agent_id, fence=fence
         ),
+        weights=weights,
     )
 
 
@@ -160,7 +169,7 @@ def payer(request: RunRequest, served: sources.Served) -> ledger.Payer:
         purpose="run",
         endpoint=served.target.slug,
         model=served.target.model,
-        priced=served.priced,
+        priced=served.target.served.priced,
         budget_usd=request.budget_usd,
         run_id=request.run_id,
         agent_id=request.agent_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.core.ports import (
     Knowledge,
@@ -17,11 +17,18 @@ from agents.core.types import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunScope:
-    """The knowledge, memory and conversations that a run may reach."""
+    """The knowledge, memory and conversations that a run may reach.
+
+    Attributes:
+        weights: What its agent's runs have taught about its sources.
+        used: How much of each source's text its answer used, once there is one.
+    """
 
     knowledge: Knowledge
     memory: MemoryStore
     sessions: SessionStore
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    used: dict[str, float] = field(default_factory=dict[str, float])
 
 
 # Set around a run; tasks that the run starts inherit it, other runs of the process have their own.
@@ -64,3 +71,13 @@ class ScopedSessions:
 
     async def compact(self, session_id: str, *, summary: str, dropped: int) -> None:
         await current.get().sessions.compact(session_id, summary=summary, dropped=dropped)
+
+
+class ScopedWeights:
+    """`Weights` of the run that asks; what it used counts when its answer has been judged."""
+
+    def learned(self) -> Mapping[str, float]:
+        return current.get().weights
+
+    def used(self, fractions: Mapping[str, float]) -> None:
+        current.get().used.update(fractions)

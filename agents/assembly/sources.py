@@ -11,7 +11,7 @@ from agents.assembly import discovery, reach
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import AgentsError, EndpointUnusable, ModelError
 from agents.core.ports import Breaker, ModelProvider
-from agents.core.types import ModelProfile
+from agents.core.types import ModelProfile, ServedBy
 from agents.models import Endpoint
 from agents.providers.clients import Clients
 from agents.providers.fallback import FallbackProvider
@@ -54,6 +54,14 @@ class Target:
     profile: ModelProfile | None = None
     guarded: bool = False
 
+    @property
+    def served(self) -> ServedBy:
+        """On whose account its calls are booked; local models cost nothing per token."""
+        profile = self.profile or profile_for(self.model, self.base_url)
+        prices = (profile.usd_per_million_prompt, profile.usd_per_million_completion)
+        priced = self.kind != "endpoint" or prices != (None, None)
+        return ServedBy(endpoint=self.slug, model=self.model, priced=priced)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
@@ -61,13 +69,6 @@ class Served:
 
     provider: ModelProvider
     target: Target
-
-    @property
-    def priced(self) -> bool:
-        """Whether the cost of its calls is known: local models cost nothing per token."""
-        profile = self.provider.profile
-        local = self.target.kind != "endpoint" or profile.usd_per_million_prompt is not None
-        return local or profile.usd_per_million_completion is not None
 
 
 class ModelSource:
@@ -135,21 +136,19 @@ class ModelSource:
     def serve(self, targets: Sequence[Target]) -> Served:
         """Return the provider of the first target, the next one behind it; the same one each time.
 
-        Fallbacks are used where nobody answers at the first.
+        Fallbacks are used where nobody answers at those before them.
         """
-        first = self._provider(targets[0])
-        if len(targets) > 1:
-            second = self._provider(targets[1])
-            key = ("fallback", id(first), id(second))
-            provider = self._providers.get(key)
-            if provider is None:
-                provider = self._providers[key] = FallbackProvider(first, second)
-            return Served(provider=provider, target=targets[0])
-        return Served(provider=first, target=targets[0])
+        *before, last = [self._provider(target) for target in targets]
+        for first in reversed(before):
+            key = ("fallback", id(first), id(last))
+            if key not in self._providers:
+                self._providers[key] = FallbackProvider(first, last)
+            last = self._providers[key]
+        return Served(provider=last, target=targets[0])
 
     def _provider(self, target: Target) -> ModelProvider:
         digest = hashlib.sha256(target.api_key.encode()).digest()
-        key = (target.kind, target.base_url, digest, target.model, target.profile)
+        key = (target.kind, target.slug, target.base_url, digest, target.model, target.profile)
         provider = self._providers.get(key)
         if provider is None:
             if len(self._providers) >= _PROVIDERS_AT_MOST:
@@ -170,6 +169,7 @@ class ModelSource:
             base_url=target.base_url,
             api_key=target.api_key or None,
             profile=target.profile,
+            served=target.served,
             breaker=self._breaker,
             clients=self._guarded if target.guarded else self._open,
         )

@@ -1,9 +1,11 @@
 """One model call of a run: reserved, seen by the interceptors, asked again once if it fails."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from agents.core.errors import ModelDeclined, ModelReplyInvalid
+from agents.core.budget import cost_usd
+from agents.core.errors import ModelDeclined, ModelError, ModelReplyInvalid, ModelUnavailable
 from agents.core.events import ReasoningDelta, StepStart, TextDelta, ToolCallDelta, ToolCallStart
 from agents.core.ports import (
     CallContext,
@@ -14,6 +16,7 @@ from agents.core.ports import (
     ModelRequest,
     Wallet,
 )
+from agents.core.tokens import usage_estimated
 from agents.core.transcript import EMPTY_REPLY, Transcript
 from agents.core.types import Message, ToolSpec, Usage
 
@@ -139,13 +142,7 @@ class Asker:
         call = replace(self.call, step=step, attempt=attempt) if self.interceptors else self.call
         for interceptor in self.interceptors:
             request = await interceptor.before(request, call)
-        if self.wallet is None:
-            reply = await self._send(request, teller)
-        else:
-            reply = await self._paid(
-                request, teller, self.wallet, f"{call.run_id}:{step}:{attempt}"
-            )
-        self.lost += reply.usage
+        reply = await self._paid(request, teller, f"{call.run_id}:{step}:{attempt}")
         for interceptor in reversed(self.interceptors):
             reply = await interceptor.after(request, reply, call)
         if self.streaming and self._held:
@@ -153,34 +150,60 @@ class Asker:
             teller.tell(ModelDelta(text=message.content, reasoning=message.reasoning))
         return reply
 
-    async def _paid(
-        self, request: ModelRequest, teller: DeltaTeller, wallet: Wallet, key: str
-    ) -> ModelReply:
-        await wallet.reserve(key=key, request=request, profile=self.provider.profile)
-        used = Usage()
+    async def _paid(self, request: ModelRequest, teller: DeltaTeller, key: str) -> ModelReply:
+        """Return the reply, with its cost counted and settled, also when it is cut off."""
+        wallet = self.wallet
+        if wallet is not None:
+            await wallet.reserve(key=key, request=request, profile=self.provider.profile)
+        used, served, heard = Usage(), None, list[str]()
         try:
-            reply = await self._send(request, teller)
-            used = reply.usage
+            reply = await self._send(request, teller, heard)
+            used, served = reply.usage, reply.served
+        except (ModelError, asyncio.CancelledError) as error:
+            if was_answered(error):
+                used = self._estimated(request, "".join(heard))
+            raise
         finally:
-            await wallet.settle(key=key, usage=used)
+            self.lost += used
+            if wallet is not None:
+                await wallet.settle(key=key, usage=used, served=served)
         return reply
 
-    async def _send(self, request: ModelRequest, teller: DeltaTeller) -> ModelReply:
+    async def _send(
+        self, request: ModelRequest, teller: DeltaTeller, heard: list[str]
+    ) -> ModelReply:
         if not self.streaming:
             return await self.provider.complete(request)
         held, reply = self._held, None
         async for delta in self.provider.stream(request):
             if delta.reply is not None:
                 reply = delta.reply
-            elif not held:
+                continue
+            heard.append(delta.text or delta.reasoning or delta.call_arguments)
+            if not held:
                 teller.tell(delta)
         if reply is None:
             raise ModelReplyInvalid("The stream ended without a finish reason.")
         return reply
 
+    def _estimated(self, request: ModelRequest, said: str) -> Usage:
+        used = usage_estimated(request, said, self.provider.count)
+        return replace(used, cost_usd=cost_usd(self.provider.profile, used))
+
     @property
     def _held(self) -> bool:
         return any(interceptor.rewrites_reply for interceptor in self.interceptors)
+
+
+def was_answered(error: BaseException) -> bool:
+    """Say whether the endpoint had begun to work for a call that gave no reply.
+
+    Whoever takes a request and is then cut off, by a deadline, a cancel or a broken stream, charges
+    for it; whoever refuses it does not.
+    """
+    if isinstance(error, ModelUnavailable):
+        return error.code == "agents.model_timeout"
+    return isinstance(error, ModelReplyInvalid | asyncio.CancelledError)
 
 
 def called(message: Message) -> Message:

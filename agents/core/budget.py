@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from agents.core.errors import BudgetExceeded, RunLooping
-from agents.core.types import ToolCall, Usage
+from agents.core.types import ModelProfile, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,18 @@ class Limits:
                 f"The run cost {used.cost_usd} USD; its limit is {self.cost_usd} USD.",
                 limit="cost",
             )
+
+
+MILLION = Decimal(1_000_000)
+
+
+def cost_usd(profile: ModelProfile, usage: Usage) -> Decimal:
+    """Return what the tokens cost; an unknown price counts as nothing."""
+    prompt, completion = profile.usd_per_million_prompt, profile.usd_per_million_completion
+    if not prompt and not completion:
+        return Decimal(0)
+    total = (prompt or 0) * usage.prompt_tokens + (completion or 0) * usage.completion_tokens
+    return total / MILLION
 
 
 class Repetition:

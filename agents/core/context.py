@@ -2,31 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from agents.core.ports import Assembled, Passage
-from agents.core.types import Json
+from agents.core.types import Json, Snippet
 
 SMALLEST_SHARE = 0.05  # a source nobody used lately still gets a chance to prove useful
 LEARNING = 0.2  # the weight of the latest answer
 HEADING_TOKENS = 8
 MARKER_TOKENS = 4
 _WORD = re.compile(r"\w{4,}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snippet:
-    """A piece of text that a source offers; the higher the score, the better it says it fits.
-
-    One with a `passage` is numbered, so that an answer can cite it.
-    """
-
-    text: str
-    score: float = 0.0
-    id: str = ""
-    passage: Passage | None = None
 
 
 class ContextSource(Protocol):
@@ -58,16 +46,58 @@ class _Filled:
     tokens: int = 0
 
 
+class Weights(Protocol):
+    """What earlier runs of an agent taught, and what this one adds to it."""
+
+    def learned(self) -> Mapping[str, float]:
+        """Return the weight of each source that is known."""
+        ...
+
+    def used(self, fractions: Mapping[str, float]) -> None:
+        """Take in how much of each source's text an answer used, in [0, 1]."""
+        ...
+
+
+class LocalWeights:
+    """Weights that live as long as this object; what is used is taken to have helped."""
+
+    def __init__(self, start: Mapping[str, float] | None = None) -> None:
+        self._weights = dict(start or {})
+
+    def learned(self) -> Mapping[str, float]:
+        return self._weights
+
+    def used(self, fractions: Mapping[str, float]) -> None:
+        self._weights = weighed(self._weights, fractions, helped=1.0)
+
+
+def weighed(
+    weights: Mapping[str, float], used: Mapping[str, float], *, helped: float
+) -> dict[str, float]:
+    """Return the weights after one more answer.
+
+    Args:
+        weights: Before it.
+        used: How much of each source's text the answer used, in [0, 1].
+        helped: What the answer was worth, in [0, 1]: use for a bad answer speaks for nothing.
+    """
+    return dict(weights) | {
+        name: (1 - LEARNING) * weights.get(name, 1.0) + LEARNING * fraction * helped
+        for name, fraction in used.items()
+    }
+
+
 class ContextOrchestrator:
     """Assemble text from sources within a budget.
 
-    A source's share starts even and follows what answers used of its text, not what the source says
-    of itself. What one source leaves of its share goes to the others. A source that fails is left
-    out and the report says so.
+    A source's share starts even and follows what answers used of its text and were worth, not what
+    the source says of itself. What one source leaves of its share goes to the others. A source that
+    fails is left out and the report says so.
 
     Args:
         sources: With distinct names; their order is the order in the window.
         shares: Where the shares start; even when left out.
+        weights: Where what was learned is kept; in this object when left out.
         timeout_s: For each source.
     """
 
@@ -76,6 +106,7 @@ class ContextOrchestrator:
         sources: Sequence[ContextSource],
         *,
         shares: Mapping[str, float] | None = None,
+        weights: Weights | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         names = [source.name for source in sources]
@@ -83,26 +114,43 @@ class ContextOrchestrator:
             raise ValueError(f"Two sources have one name: {', '.join(sorted(names))}.")
         self._sources = tuple(sources)
         self._timeout_s = timeout_s
-        self._weights = {name: max((shares or {}).get(name, 1.0), 1e-6) for name in names}
+        self._weights = weights or LocalWeights(shares)
 
     @property
     def shares(self) -> dict[str, float]:
-        """Return each source's part of the budget; together they are 1."""
-        total = sum(self._weights.values()) or 1.0
-        floored = {n: max(w / total, SMALLEST_SHARE) for n, w in self._weights.items()}
+        """Return each source's part of the budget, of those in use so far; together they are 1."""
+        learned = self._weights.learned()
+        return self._shares([*(source.name for source in self._sources), *learned])
+
+    def _shares(self, names: Iterable[str]) -> dict[str, float]:
+        learned = self._weights.learned()
+        weights = {name: max(learned.get(name, 1.0), 1e-6) for name in names}
+        total = sum(weights.values()) or 1.0
+        floored = {n: max(w / total, SMALLEST_SHARE) for n, w in weights.items()}
         whole = sum(floored.values()) or 1.0
         return {name: share / whole for name, share in floored.items()}
 
     async def assemble(
-        self, goal: str, *, session_id: str, budget_tokens: int, count: Callable[[str], int]
+        self,
+        goal: str,
+        *,
+        session_id: str,
+        budget_tokens: int,
+        count: Callable[[str], int],
+        offers: Mapping[str, Sequence[Snippet]] = MappingProxyType({}),
     ) -> Assembled:
-        if budget_tokens <= 0 or not self._sources:
+        """Return what fits; `offers` are sources of this run alone and stand behind the others."""
+        brought = [_Filled(name, pieces) for name, pieces in offers.items() if pieces]
+        fetched: list[_Filled] = []
+        if budget_tokens > 0:
+            fetched = await asyncio.gather(
+                *(self._fetch(source, goal, session_id, budget_tokens) for source in self._sources)
+            )
+        filled = [*fetched, *brought]
+        if not filled:
             return Assembled()
-        filled = await asyncio.gather(
-            *(self._fetch(source, goal, session_id, budget_tokens) for source in self._sources)
-        )
         seen: set[str] = set()
-        shares = self.shares
+        shares = self._shares(part.name for part in filled)
         for part in filled:
             _fill(part, int(shares[part.name] * budget_tokens), count, seen)
         spare = budget_tokens - sum(part.tokens for part in filled)
@@ -113,7 +161,7 @@ class ContextOrchestrator:
             _fill(part, before + spare, count, seen)
             part.offered = offered
             spare -= part.tokens - before
-        for source, part in zip(self._sources, filled, strict=True):
+        for source, part in zip(self._sources, fetched, strict=False):
             if part.kept and isinstance(source, NotingSource):
                 await self._tell(source, part)
         passages: list[Passage] = []
@@ -130,12 +178,12 @@ class ContextOrchestrator:
         said = _words(answer)
         if not said:
             return
+        used: dict[str, float] = {}
         for name, text in assembled.parts:
-            if name not in self._weights:
-                continue
             words = _words(text)
-            used = len(words & said) / min(len(words), len(said)) if words else 0.0
-            self._weights[name] += LEARNING * (used - self._weights[name])
+            used[name] = len(words & said) / min(len(words), len(said)) if words else 0.0
+        if used:
+            self._weights.used(used)
 
     async def _fetch(
         self, source: ContextSource, goal: str, session_id: str, budget_tokens: int

@@ -16,7 +16,10 @@ DRAIN_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
-    """Base of all events; `seq` counts from 0 within a run and has no gaps."""
+    """Base of all events; `seq` counts from 0 within a run and has no gaps.
+
+    A run that another process takes up goes on at the next million, so that numbers only grow.
+    """
 
     type: ClassVar[str] = "event"
 

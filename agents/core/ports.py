@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from agents.core.types import (
@@ -12,6 +13,9 @@ from agents.core.types import (
     Json,
     Message,
     ModelProfile,
+    Passage,
+    ServedBy,
+    Snippet,
     StepRecord,
     ToolCall,
     ToolOutput,
@@ -46,12 +50,13 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """A complete reply; `finish_reason` is never empty."""
+    """A complete reply; `finish_reason` is never empty, `served` says which endpoint gave it."""
 
     message: Message
     usage: Usage
     finish_reason: str
     model: str
+    served: ServedBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,10 @@ class Journal(Protocol):
     The key of a tool call is the runtime's: unique in all runs, and the same after every crash.
     """
 
+    async def begin(self) -> int:
+        """Return how often this run was begun or taken up before now."""
+        ...
+
     async def steps(self) -> list[StepRecord]:
         """Return the finished model calls of this run, in order."""
         ...
@@ -133,8 +142,9 @@ class Journal(Protocol):
 class Wallet(Protocol):
     """Money as a hard limit: reserved before a call, settled after it, both once per key.
 
-    A call that gave nothing settles with a zero usage, which releases what was reserved; the same
-    key may then be reserved again (the same call, tried again after a crash).
+    A call that nobody answered settles with a zero usage, which releases what was reserved; the
+    same key may then be reserved again (the same call, tried again after a crash). One that was
+    cut off settles what it will have cost, as an estimate.
 
     Raises:
         BudgetExceeded: from `reserve`, when any budget that covers the run would be passed.
@@ -142,27 +152,13 @@ class Wallet(Protocol):
 
     async def reserve(self, *, key: str, request: ModelRequest, profile: ModelProfile) -> None: ...
 
-    async def settle(self, *, key: str, usage: Usage) -> None: ...
+    async def settle(self, *, key: str, usage: Usage, served: ServedBy | None = None) -> None: ...
 
 
 class Gate(Protocol):
     """Decide whether a call may happen: `allow`, `deny` (with a reason) or `ask`."""
 
     async def decide(self, *, call: ToolCall, tool: ToolSpec | None) -> tuple[str, str]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
-    """A hit of the knowledge search, as the runtime sees it; offsets are into the document."""
-
-    document_id: str
-    chunk_id: str
-    title: str
-    text: str
-    start: int
-    end: int
-    score: float
-    terms: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Knowledge(Protocol):
@@ -295,8 +291,16 @@ class ContextAssembler(Protocol):
     """Fills what is left of the window from its sources."""
 
     async def assemble(
-        self, goal: str, *, session_id: str, budget_tokens: int, count: Callable[[str], int]
-    ) -> Assembled: ...
+        self,
+        goal: str,
+        *,
+        session_id: str,
+        budget_tokens: int,
+        count: Callable[[str], int],
+        offers: Mapping[str, Sequence[Snippet]] = MappingProxyType({}),
+    ) -> Assembled:
+        """Return what fits of the sources' text, and of what this run itself `offers`."""
+        ...
 
     def learn(self, assembled: Assembled, answer: str) -> None:
         """Note what of the assembled text the answer used."""
@@ -315,8 +319,8 @@ class SkillSet(Protocol):
         """Return names and descriptions, the same text until the set changes."""
         ...
 
-    async def triggered(self, goal: str) -> str:
-        """Return the instructions of the skills that the goal itself calls for."""
+    async def triggered(self, goal: str) -> Sequence[Snippet]:
+        """Return the instructions of the skills that the goal itself calls for, surest first."""
         ...
 
 

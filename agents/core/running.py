@@ -18,12 +18,13 @@ from agents.core.errors import (
 )
 from agents.core.events import Done, Failed, RunEvent, StepEnd, StepStart
 from agents.core.events import Usage as UsageEvent
+from agents.core.opening import Opened, opened
 from agents.core.organs import AgentResult, Organs, Surroundings
-from agents.core.ports import Assembled, CallContext, Opening, ToolContext
-from agents.core.tokens import MESSAGE_TOKENS
-from agents.core.transcript import CUT_REPLY, Transcript, framed
+from agents.core.ports import CallContext, ToolContext
+from agents.core.transcript import CUT_REPLY, Transcript
 from agents.core.types import (
     Citation,
+    EffectRecord,
     Json,
     Message,
     RunRequest,
@@ -33,6 +34,7 @@ from agents.core.types import (
     Usage,
 )
 
+SEQ_STRIDE = 1_000_000  # more events than one taking up of a run can have
 MAX_CONTINUATIONS = 4  # of one answer that is cut at the model's length limit
 
 
@@ -48,10 +50,8 @@ class Run:
     _seq: int = 0
     _transcript: Transcript = field(default_factory=Transcript)
     _book: citations.PassageBook = field(default_factory=citations.PassageBook)
-    _assembled: Assembled = field(default_factory=Assembled)
-    _report: tuple[Json, ...] = ()
+    _opened: Opened = field(default_factory=lambda: Opened(transcript=Transcript(), start=0))
     _texts: list[str] = field(default_factory=list[str])
-    _opened: int = 0
     _deadline: float = 0.0
 
     async def finish(self) -> AgentResult:
@@ -113,11 +113,14 @@ class Run:
 
     async def _work(self) -> AgentResult:
         journal = self.around.journal
-        records = await journal.steps() if journal is not None else []
+        records: list[StepRecord] = []
         asker, caller = self._asker(), self._caller()
+        if journal is not None:
+            self._seq = await journal.begin() * SEQ_STRIDE
+            records = await journal.steps()
         if records and journal is not None:
             caller.known = {effect.key: effect for effect in await journal.effects()}
-        await self._open()
+        await self._open(records[0].opening if records else {}, caller.known)
         repetition = Repetition(self.organs.config.max_repeats)
         told: frozenset[str] = frozenset()
         while True:
@@ -150,66 +153,11 @@ class Run:
             else:
                 return await self._end(record, "".join([*self._texts, message.content]))
 
-    async def _open(self) -> None:
-        """Lay out the first messages: instructions, earlier turns, context, goal."""
-        organs, request = self.organs, self.request
-        system = organs.config.instructions
-        skilled = ""
-        if organs.skills is not None:
-            system = "\n\n".join(part for part in (system, organs.skills.catalog()) if part)
-            skilled = await organs.skills.triggered(request.goal)
-        opening = Opening()
-        if organs.memory is not None:
-            opening = await organs.memory.opening(request.session_id, request.goal)
-        history = opening.history
-        trunk = history if isinstance(history, Transcript) else Transcript(history)
-        transcript = trunk.branch(self._lead(system))
-        if organs.context is not None:
-            budget = self._room(transcript)
-            self._assembled = await organs.context.assemble(
-                request.goal,
-                session_id=request.session_id,
-                budget_tokens=budget,
-                count=organs.provider.count,
-            )
-            for passage in self._assembled.passages:
-                self._book.cite(passage)
-            given = {"skills": skilled, "notes": opening.notes, "hand-off": request.context}
-            self._report = (*self._given(given, trunk), *self._assembled.report)
-        parts = (skilled, opening.notes, self._assembled.text, request.context)
-        context = "\n\n".join(part for part in parts if part)
-        self._opened = len(transcript)
-        self._transcript = transcript
-        transcript.append(Message(role="user", content=framed(request.goal, context)))
-
-    def _given(self, texts: Mapping[str, str], history: Transcript) -> list[Json]:
-        """Return what is in the window besides the sources' text, as the report has it."""
-        count = self.organs.provider.count
-        sizes = {name: count(text) for name, text in texts.items() if text}
-        if history:
-            sizes["conversation"] = sum(count(m.content) + MESSAGE_TOKENS for m in history)
-        return [
-            {"source": name, "tokens": tokens, "left_out": 0, "why": ""}
-            for name, tokens in sizes.items()
-        ]
-
-    def _lead(self, system: str) -> Message | None:
-        """Return the system's message, the same object in all runs while the text is the same."""
-        if not system:
-            return None
-        kept = self.organs.leads.get(system)
-        if kept is None:
-            self.organs.leads.clear()
-            kept = self.organs.leads[system] = Message(role="system", content=system)
-        return kept
-
-    def _room(self, transcript: Transcript) -> int:
-        """Return the tokens that the context's sources may fill."""
-        count = self.organs.provider.count
-        used = sum(count(message.content) + MESSAGE_TOKENS for message in transcript)
-        used += count(self.request.goal) + count(self.request.context)
-        half = self.organs.provider.profile.context_tokens // 2 - used
-        return max(0, min(half, self.organs.config.context_tokens))
+    async def _open(self, kept: Json, known: Mapping[str, EffectRecord]) -> None:
+        self._opened = await opened(self.organs, self.request, self._book, kept)
+        self._transcript = self._opened.transcript
+        for effect in known.values():  # their numbers are taken, also while others are counted
+            self._book.read(effect.result)
 
     async def _ask(self, asker: Asker) -> tuple[StepRecord, frozenset[str]]:
         """Return the next finished model call, journaled."""
@@ -223,7 +171,7 @@ class Run:
                 transcript=self._transcript,
                 tools=self.organs.specs,
             )
-        except AgentsError:
+        except (AgentsError, asyncio.CancelledError):
             self.usage += asker.lost
             raise
         record = StepRecord(
@@ -233,9 +181,11 @@ class Run:
             finish_reason=asked.reply.finish_reason,
             model=asked.reply.model,
             latency_ms=round((world.monotonic() - began) * 1000),
-            report={"context": list(self._report)} if self._report else {},
+            report={"context": list(self._opened.report)} if self._opened.report else {},
         )
         if self.around.journal is not None:
+            if not index:
+                record = replace(record, opening=self._opened.kept())
             await self.around.journal.step_record(record)
         self.usage += record.usage
         self.emit(UsageEvent, usage=record.usage)
@@ -261,9 +211,9 @@ class Run:
             cited = citations.resolve(text, self._book.passages, request.citations)
             text = citations.numbered(text, self._book.passages, cited)
         if organs.context is not None:
-            organs.context.learn(self._assembled, text)
+            organs.context.learn(self._opened.assembled, text)
         if organs.memory is not None:
-            turns = self._transcript.since(self._opened)
+            turns = self._transcript.since(self._opened.start)
             if turns[0].content != request.goal:  # the context was for this once
                 answered = turns.since(1)
                 turns = Transcript([Message(role="user", content=request.goal)])
@@ -278,7 +228,7 @@ class Run:
             run_id=request.run_id,
             reasoning=record.message.reasoning,
             messages=tuple(self._transcript),
-            report=self._report,
+            report=self._opened.report,
         )
 
     def emit(self, kind: Callable[..., RunEvent], **fields: object) -> None:

@@ -1,7 +1,11 @@
 """Counting tokens, each text once."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable
+
+from agents.core.ports import ModelRequest
+from agents.core.types import Usage
 
 CHARS_PER_TOKEN = 4
 MESSAGE_TOKENS = 4  # what a chat format adds around each message
@@ -13,6 +17,20 @@ def estimate(text: str) -> int:
         return -(-len(text) // CHARS_PER_TOKEN)
     wide = sum(1 for character in text if character > "\u2e7f")
     return wide - (-(len(text) - wide) // CHARS_PER_TOKEN)
+
+
+def usage_estimated(request: ModelRequest, said: str, count: Callable[[str], int]) -> Usage:
+    """Return about what a call used whose endpoint did not say so.
+
+    Args:
+        request: What was sent.
+        said: What came of the reply, reasoning and arguments included.
+        count: Counts tokens as the model does.
+    """
+    prompt = sum(count(message.content) + MESSAGE_TOKENS for message in request.messages)
+    prompt += sum(count(c.arguments) for message in request.messages for c in message.tool_calls)
+    prompt += sum(count(t.description) + count(json.dumps(t.parameters)) for t in request.tools)
+    return Usage(prompt_tokens=prompt, completion_tokens=count(said), estimated=True)
 
 
 class TokenCounter:

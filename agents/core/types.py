@@ -32,13 +32,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens and money of one or more model calls; completion tokens include the reasoning's."""
+    """Tokens and money of one or more model calls; completion tokens include the reasoning's.
+
+    `estimated`: some of it was counted here, because the endpoint did not get to report it.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    estimated: bool = False
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -47,6 +51,7 @@ class Usage:
             cost_usd=self.cost_usd + other.cost_usd,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            estimated=self.estimated or other.estimated,
         )
 
 
@@ -62,6 +67,42 @@ class ModelProfile:
     context_tokens: int = 128_000
     usd_per_million_prompt: Decimal | None = None
     usd_per_million_completion: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedBy:
+    """Which endpoint and model answered, and whether their price is known."""
+
+    endpoint: str
+    model: str
+    priced: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A hit of the knowledge search, as the runtime sees it; offsets are into the document."""
+
+    document_id: str
+    chunk_id: str
+    title: str
+    text: str
+    start: int
+    end: int
+    score: float
+    terms: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """A piece of text that a source offers; the higher the score, the better it says it fits.
+
+    One with a `passage` is numbered, so that an answer can cite it.
+    """
+
+    text: str
+    score: float = 0.0
+    id: str = ""
+    passage: Passage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +228,8 @@ class StepRecord:
     """One journaled, finished model call of a run, in order from 0, as replay needs it.
 
     `report` says what filled the window: `{"context": [{"source", "tokens", "left_out", "why"}]}`.
+    `opening`, of the first step, is what a run that is taken up must see again as it was: the
+    user's turn with its numbered passages.
     """
 
     index: int
@@ -196,6 +239,7 @@ class StepRecord:
     model: str
     latency_ms: int = 0
     report: Json = field(default_factory=dict[str, Any])
+    opening: Json = field(default_factory=dict[str, Any])
 
 
 EffectState = Literal["new", "done", "failed", "unknown", "approved", "denied"]

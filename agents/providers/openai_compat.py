@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from agents.core.budget import cost_usd
 from agents.core.errors import ModelRefused, ModelReplyInvalid, ModelUnavailable
 from agents.core.ports import Breaker, ModelDelta, ModelReply, ModelRequest, World
-from agents.core.tokens import MESSAGE_TOKENS, TokenCounter
+from agents.core.tokens import TokenCounter, usage_estimated
 from agents.core.transcript import Transcript
-from agents.core.types import Json, Message, ModelProfile, ToolSpec, Usage
+from agents.core.types import Json, Message, ModelProfile, ServedBy, ToolSpec, Usage
 from agents.providers import emulation, profiles, wire
 from agents.providers.clients import (
     CONNECT_TIMEOUT_S,
@@ -41,6 +42,7 @@ class OpenAIProvider:
         profile: What the model can do; left out, what is known of the model and its vendor.
         breaker: Shared by whoever uses the endpoint; none leaves every call to its retries.
         extra_body: Fields put into each request as they are.
+        served: Put into each reply: on whose account the call is booked.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class OpenAIProvider:
         max_attempts: int = 6,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        served: ServedBy | None = None,
         clients: Clients = shared_clients,
     ) -> None:
         if not model:
@@ -66,6 +69,7 @@ class OpenAIProvider:
         self._key = ClientKey(base_url=base_url, api_key=api_key, headers=headers_key(headers))
         self._clients = clients
         self._extra = dict(extra_body or {})
+        self._served = served
         self._retries = Retries(
             endpoint=f"{base_url or 'default'}#{model}",
             world=self.world,
@@ -134,6 +138,7 @@ class OpenAIProvider:
                 usage=self._priced(assembler.usage or self._estimated(request, message)),
                 finish_reason=assembler.finish,
                 model=assembler.model or self.model,
+                served=self._served,
             )
         )
 
@@ -144,6 +149,7 @@ class OpenAIProvider:
             usage=self._priced(wire.usage_of(data) or self._estimated(request, message)),
             finish_reason=finish,
             model=str(data.get("model") or self.model),
+            served=self._served,
         )
 
     async def _whole(self, response: "httpx2.Response", request: ModelRequest) -> ModelReply:
@@ -224,13 +230,10 @@ class OpenAIProvider:
 
     def _estimated(self, request: ModelRequest, message: Message) -> Usage:
         said = message.content + "".join(call.arguments for call in message.tool_calls)
-        return Usage(
-            prompt_tokens=sum(self.count(m.content) + MESSAGE_TOKENS for m in request.messages),
-            completion_tokens=self.count(said + message.reasoning),
-        )
+        return usage_estimated(request, said + message.reasoning, self.count)
 
     def _priced(self, usage: Usage) -> Usage:
-        cost = profiles.cost_usd(self.profile, usage)
+        cost = cost_usd(self.profile, usage)
         return replace(usage, cost_usd=cost) if cost else usage
 
 

@@ -1,14 +1,13 @@
 """What is known of models: their abilities, windows and prices."""
 
 from dataclasses import replace
-from decimal import Decimal
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from agents.core.types import ModelProfile, Usage
+from agents.core.budget import MILLION
+from agents.core.types import ModelProfile
 
-MILLION = Decimal(1_000_000)
 _SAMPLE = 1_000  # small enough to lie in the cheapest tier of prices that depend on length
 
 # (beginning of the model's name, what differs from the default); the first that fits counts.
@@ -52,15 +51,6 @@ def is_local(base_url: str | None) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def cost_usd(profile: ModelProfile, usage: Usage) -> Decimal:
-    """Return what the tokens cost; an unknown price counts as nothing."""
-    prompt, completion = profile.usd_per_million_prompt, profile.usd_per_million_completion
-    if not prompt and not completion:
-        return Decimal(0)
-    total = (prompt or 0) * usage.prompt_tokens + (completion or 0) * usage.completion_tokens
-    return total / MILLION
 
 
 def _with_prices(profile: ModelProfile, model: str, base_url: str | None) -> ModelProfile:

@@ -1,12 +1,16 @@
 """Replies that fit a JSON Schema, or a clear failure."""
 
+import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from agents.core.errors import ModelIncapable, ModelReplyInvalid
+from agents.core.asking import was_answered
+from agents.core.budget import cost_usd
+from agents.core.errors import ModelError, ModelIncapable, ModelReplyInvalid
 from agents.core.ports import ModelProvider, ModelReply, ModelRequest, Wallet
+from agents.core.tokens import usage_estimated
 from agents.core.types import Json, Message, Usage
 
 ATTEMPTS = 2  # the second is the repair
@@ -117,10 +121,15 @@ async def _paid(
     if wallet is None:
         return await provider.complete(request)
     await wallet.reserve(key=key, request=request, profile=provider.profile)
-    used = Usage()
+    used, served = Usage(), None
     try:
         reply = await provider.complete(request)
-        used = reply.usage
+        used, served = reply.usage, reply.served
+    except (ModelError, asyncio.CancelledError) as error:
+        if was_answered(error):
+            used = usage_estimated(request, "", provider.count)
+            used = replace(used, cost_usd=cost_usd(provider.profile, used))
+        raise
     finally:
-        await wallet.settle(key=key, usage=used)
+        await wallet.settle(key=key, usage=used, served=served)
     return reply

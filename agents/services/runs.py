@@ -1,6 +1,6 @@
 """Writes around a run: its beginning, its end, and what reaches it from outside while it waits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,10 +19,14 @@ Fence = Callable[[], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
-    """What a run is made from; `result` is there when it had ended before, and stands."""
+    """What a run is made from; `result` is there when it had ended before, and stands.
+
+    `begun_count`: how often a process began it or took it up before.
+    """
 
     version_id: str
     spec: dict[str, Any]
+    begun_count: int = 0
     result: RunResult | None = None
 
 
@@ -35,16 +39,34 @@ def run_open(*, request: RunRequest, fence: Fence) -> RunOpened:
     with transaction.atomic():
         fence()
         row = _run(request)
+        before = 0 if row is None else row.begun_count
         if row is None:
             row = _begin(request)
         elif row.status != Run.Status.ENDED:
-            Run.objects.filter(pk=row.pk).update(status=Run.Status.RUNNING, stop="")
+            Run.objects.filter(pk=row.pk).update(
+                status=Run.Status.RUNNING, stop="", begun_count=before + 1
+            )
         ended = _result(row) if row.status == Run.Status.ENDED else None
-        return RunOpened(version_id=str(row.version.pk), spec=row.version.spec, result=ended)
+        return RunOpened(
+            version_id=str(row.version.pk),
+            spec=row.version.spec,
+            begun_count=before,
+            result=ended,
+        )
 
 
-def run_close(*, request: RunRequest, result: RunResult, model: str, fence: Fence) -> None:
-    """Keep how a run ended or why it waits; an ended one gives back the money it still holds."""
+def run_close(
+    *,
+    request: RunRequest,
+    result: RunResult,
+    model: str,
+    fence: Fence,
+    context_used: Mapping[str, float] | None = None,
+) -> None:
+    """Keep how a run ended or why it waits; an ended one gives back the money it still holds.
+
+    `context_used` says how much of each source's text its answer used, see `services.context`.
+    """
     waits = {"suspended": Run.Status.SUSPENDED, "unavailable": Run.Status.RUNNING}
     status = waits.get(result.stop, Run.Status.ENDED)
     with transaction.atomic():
@@ -61,6 +83,7 @@ def run_close(*, request: RunRequest, result: RunResult, model: str, fence: Fenc
             error_message=storable(result.error_message),
             model=model[:200],
             session=_session(request),
+            context_used=dict(context_used or {}),
             ended_at=timezone.now() if status == Run.Status.ENDED else None,
         )
         if status == Run.Status.ENDED:
@@ -136,6 +159,7 @@ def _begin(request: RunRequest) -> Run:
         agent=agent,
         version=version,
         goal=request.goal,
+        begun_count=1,
         started_at=timezone.now(),
     )
 

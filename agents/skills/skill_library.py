@@ -8,7 +8,7 @@ from typing import Any, cast
 from agents.core.errors import ToolRetry
 from agents.core.ports import TextEmbedder, Tool, ToolContext
 from agents.core.tokens import estimate
-from agents.core.types import Json, ToolOutput, ToolSpec
+from agents.core.types import Json, Snippet, ToolOutput, ToolSpec
 from agents.skills.loader import Skill
 from agents.skills.triggers import Triggers
 
@@ -47,17 +47,17 @@ class SkillLibrary:
     def catalog(self) -> str:
         return self._catalog
 
-    async def triggered(self, goal: str) -> str:
+    async def triggered(self, goal: str) -> list[Snippet]:
         """Return the instructions of the skills a goal calls for, as far as the budget goes."""
         left = self._max_tokens
-        parts: list[str] = []
+        found: list[Snippet] = []
         for trigger in await self._triggers.match(goal):
             text = instructions_of(trigger.skill)
             tokens = self._count(text)
             if tokens <= left:
-                parts.append(text)
+                found.append(Snippet(text=text, score=trigger.score, id=trigger.skill.name))
                 left -= tokens
-        return "\n\n".join(parts)
+        return found
 
     def _listed(self) -> str:
         if not self._skills:

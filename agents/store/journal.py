@@ -27,6 +27,11 @@ class DbJournal:
     workspace_id: str
     run_id: str
     fence: Fence
+    begun_count: int = 0
+
+    async def begin(self) -> int:
+        """Return how often the run was begun before; `run_open` has counted this time."""
+        return self.begun_count
 
     async def steps(self) -> list[StepRecord]:
         return await db(self._steps)
@@ -83,6 +88,8 @@ class DbJournal:
                     "model": storable(step.model)[:200],
                     "latency_ms": step.latency_ms,
                     "report": json_storable(step.report),
+                    "opening": json_storable(step.opening),
+                    "estimated": step.usage.estimated,
                 },
             )
             if new:
@@ -169,11 +176,13 @@ def _step(row: Step) -> StepRecord:
             cached_tokens=row.cached_tokens,
             reasoning_tokens=row.reasoning_tokens,
             cost_usd=row.cost_usd,
+            estimated=row.estimated,
         ),
         finish_reason=row.finish_reason,
         model=row.model,
         latency_ms=row.latency_ms,
         report=row.report,
+        opening=row.opening,
     )
 
 

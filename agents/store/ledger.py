@@ -198,5 +198,6 @@ def _enter(payer: Payer, usage: Usage, now: datetime) -> None:
         completion_tokens=usage.completion_tokens,
         cost_usd=usage.cost_usd,
         priced=payer.priced,
+        estimated=usage.estimated,
         at=now,
     )

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Subquery
 
 from agents.core.ports import SessionState
 from agents.core.types import Message
-from agents.models import Session, SessionMessage
+from agents.models import Run, Session, SessionMessage
 from agents.store.codec import message_from_json, message_to_json, storable
 from loomsite.access.bridge import db
 
@@ -49,6 +49,8 @@ class DbSessions:
             turns = SessionMessage.objects.filter(session=row)
             if turns.filter(run_id=run_id).exists():
                 return
+            # A task's further cycle answers the same turn again: the rejected answer was none.
+            turns.filter(run_id__in=_attempts_before(run_id), compacted=False).delete()
             last = turns.aggregate(last=Max("index"))["last"]
             first = 0 if last is None else last + 1
             SessionMessage.objects.bulk_create(
@@ -79,3 +81,8 @@ class DbSessions:
         return Session.objects.filter(
             workspace_id=self.workspace_id, agent_id=self.agent_id, key=session_id
         )
+
+
+def _attempts_before(run_id: str):  # noqa: ANN202 -- a QuerySet
+    task = Run.objects.filter(pk=run_id).values("task_id")[:1]
+    return Run.objects.filter(task_id=Subquery(task)).exclude(pk=run_id).values("pk")

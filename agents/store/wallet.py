@@ -1,7 +1,7 @@
 """The wallet of a run over the ledger: what a call may cost is set aside before it is made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.core.errors import BudgetExceeded
 from agents.core.ports import ModelRequest
-from agents.core.types import ModelProfile, Usage
+from agents.core.types import ModelProfile, ServedBy, Usage
 from agents.store import ledger
 from loomsite.access.bridge import db
 
@@ -36,8 +36,8 @@ class DbWallet:
         lifetime = timedelta(seconds=request.timeout_s) + _GRACE
         await db(self._reserve, key=key, amount_usd=amount_usd, lifetime=lifetime)
 
-    async def settle(self, *, key: str, usage: Usage) -> None:
-        await db(self._settle, key=key, usage=usage)
+    async def settle(self, *, key: str, usage: Usage, served: ServedBy | None = None) -> None:
+        await db(self._settle, key=key, usage=usage, served=served)
 
     def _reserve(self, *, key: str, amount_usd: Decimal, lifetime: timedelta) -> None:
         try:
@@ -56,10 +56,15 @@ class DbWallet:
                 self.payer, key=key, amount_usd=amount_usd, now=now, expires_at=now + lifetime
             )
 
-    def _settle(self, *, key: str, usage: Usage) -> None:
+    def _settle(self, *, key: str, usage: Usage, served: ServedBy | None) -> None:
+        payer = self.payer
+        if served is not None:  # a fallback may have answered
+            payer = replace(
+                payer, endpoint=served.endpoint, model=served.model, priced=served.priced
+            )
         with transaction.atomic():
             self.fence()
-            ledger.settle(self.payer, key=key, usage=usage, now=timezone.now())
+            ledger.settle(payer, key=key, usage=usage, now=timezone.now())
 
 
 def estimate(request: ModelRequest, profile: ModelProfile) -> Decimal:

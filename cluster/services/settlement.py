@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import F
 
+from agents.services.context import context_judged
 from agents.services.memory_uses import memory_uses_settle
 from cluster.core import lifecycle, posterior
 from cluster.core.codec import value_dump, value_load
@@ -60,10 +61,9 @@ def reward_write(
 ) -> Reward:
     """Keep an evaluation with its components; nothing is ever edited.
 
-    The memories that the run was given are told how it did.
+    What the run was given, memories and sources, is told how it did.
     """
-    if verdict.verified and verdict.score is not None:
-        _memories_settle(task, verdict.score)
+    _run_judged(task, verdict)
     return Reward.objects.create(
         task=task,
         cycle=task.cycle,
@@ -78,12 +78,18 @@ def reward_write(
     )
 
 
-def _memories_settle(task: Task, score: float) -> None:
+def _run_judged(task: Task, verdict: Verdict) -> None:
+    """Tell what a run was given, memories and sources of its window, how the run did."""
     records = PhaseRecord.objects.filter(task=task, cycle=task.cycle, phase=Phase.EXECUTE)
     result = records.values_list("result", flat=True).first()
     run_id = None if result is None else value_load(Executed, result).run_id
-    if run_id:
-        memory_uses_settle(workspace_id=str(task.workspace_id), run_id=run_id, score=score)
+    if not run_id:
+        return
+    workspace_id = str(task.workspace_id)
+    score = verdict.score if verdict.verified else None
+    if score is not None:
+        memory_uses_settle(workspace_id=workspace_id, run_id=run_id, score=score)
+    context_judged(workspace_id=workspace_id, run_id=run_id, score=score)
 
 
 def score_settle(

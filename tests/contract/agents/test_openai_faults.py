@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 import pytest_asyncio
@@ -13,16 +14,19 @@ from agents.core.errors import (
     ModelReplyInvalid,
     ModelUnavailable,
 )
+from agents.core.organs import AgentConfig
 from agents.core.ports import ModelRequest
 from agents.core.runtime import Agent
-from agents.core.types import Message, ModelProfile
+from agents.core.types import Message, ModelProfile, ServedBy, Usage
 from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
+from agents.providers.fallback import FallbackProvider
 from agents.providers.openai_compat import OpenAIProvider
 from agents.providers.structured import complete_json
 from agents.providers.world import system_world
-from agents.testing import WordEmbedder
+from agents.testing import FakeWallet, WordEmbedder
 from agents.tools.registry import define_tool
+from tests.unit.agents.core.test_runtime import request
 
 pytestmark = pytest.mark.asyncio
 
@@ -247,3 +251,80 @@ async def test_one_client_serves_all_providers_of_an_endpoint_and_closes_with_th
     assert not client.is_closed()
     await second.close()
     assert client.is_closed()
+
+
+# ---------------------------------------------------------------- what calls without a reply cost
+
+PRICED = ModelProfile(usd_per_million_prompt=Decimal(1), usd_per_million_completion=Decimal(2))
+
+
+async def settled(provider, goal, *, streamed=True, timeout_s=30.0):
+    """Run a goal with a wallet, and return the result and what each call was settled at."""
+    wallet, heard = FakeWallet(), []
+    agent = Agent(
+        provider=provider, config=AgentConfig(name="a", call_timeout_s=timeout_s, timeout_s=30)
+    )
+    result = await agent.execute(
+        request(goal=goal), wallet=wallet, on_event=heard.append if streamed else None
+    )
+    return result, list(wallet.settled.values())
+
+
+async def test_a_stream_that_is_cut_costs_what_was_sent_and_heard(wire):
+    wire.script({"kind": "nofinish", "times": 1})
+    provider = OpenAIProvider("local", base_url=wire.url, world=IMPATIENT, profile=PRICED)
+
+    result, (cut, whole) = await settled(provider, "[[answer=one two three four]]")
+
+    assert (cut.estimated, whole.estimated) == (True, False)
+    assert cut.prompt_tokens > 0
+    assert cut.completion_tokens > 0
+    assert cut.cost_usd == (cut.prompt_tokens + 2 * cut.completion_tokens) / Decimal(1_000_000)
+    assert result.usage.cost_usd == cut.cost_usd + whole.cost_usd
+    await provider.close()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_call_that_its_deadline_cut_costs_what_was_sent(wire, streamed):
+    wire.script({"kind": "hang", "times": 5})
+    provider = OpenAIProvider("local", base_url=wire.url, world=IMPATIENT, profile=PRICED)
+
+    result, (cut,) = await settled(provider, "a question", streamed=streamed, timeout_s=0.2)
+
+    assert (result.stop, result.error_code) == ("unavailable", "agents.model_timeout")
+    assert (cut.estimated, cut.prompt_tokens > 0, cut.cost_usd > 0) == (True, True, True)
+    assert result.usage == cut
+    await provider.close()
+
+
+async def test_a_call_that_is_refused_costs_nothing(wire):
+    wire.script({"kind": "503", "times": 50})
+    provider = OpenAIProvider("local", base_url=wire.url, world=IMPATIENT, profile=PRICED)
+
+    result, (refused,) = await settled(provider, "a question")
+
+    assert (result.stop, refused) == ("unavailable", Usage())
+    await provider.close()
+
+
+async def test_a_fallback_books_its_own_calls_and_promises_no_more_than_both_can(wire):
+    dead = OpenAIProvider(
+        "dear", base_url="http://127.0.0.1:9/v1", world=IMPATIENT, max_attempts=1,
+        profile=replace(PRICED, usd_per_million_completion=Decimal(9), context_tokens=1_000),
+        served=ServedBy(endpoint="first", model="dear"),
+    )  # fmt: skip
+    cheap = OpenAIProvider(
+        "local", base_url=wire.url, world=IMPATIENT, profile=replace(PRICED, json_schema=False),
+        served=ServedBy(endpoint="second", model="local"),
+    )  # fmt: skip
+    both = FallbackProvider(dead, cheap)
+
+    reply = await both.complete(ModelRequest(messages=[Message(role="user", content="hello")]))
+
+    assert reply.served == ServedBy(endpoint="second", model="local")
+    assert reply.usage.cost_usd == (
+        reply.usage.prompt_tokens + 2 * reply.usage.completion_tokens
+    ) / Decimal(1_000_000)
+    assert (both.profile.json_schema, both.profile.context_tokens) == (False, 1_000)
+    assert both.profile.usd_per_million_completion == Decimal(9)
+    await both.close()

@@ -1,6 +1,7 @@
 """Runs of agents end to end: a real endpoint's wire format, the real database, a real breaker."""
 
 import asyncio
+import uuid
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,12 +9,14 @@ import pytest
 
 from agents import wiring
 from agents.core.types import Message, RunResult, Usage
-from agents.models import Approval, Run, Step, ToolEffect, UsageEntry, Violation
+from agents.models import Approval, ContextShares, Run, Step, ToolEffect, UsageEntry, Violation
 from agents.selectors.catalogue import endpoint_list
+from agents.selectors.context import context_weights
 from agents.selectors.runs import run_steps
 from agents.services.agents import agent_update
 from agents.services.approvals import approval_answer, approval_open
 from agents.services.catalogue import budget_set, scene_create, tool_update
+from agents.services.context import context_judged
 from agents.services.runs import effect_settle
 from agents.services.skills import skill_import
 from knowledge import wiring as knowledge
@@ -298,23 +301,36 @@ def test_nobody_at_the_endpoint_is_unavailable_and_the_run_goes_on_later(workspa
     assert second.stop == "answered"
 
 
-def test_the_fallback_answers_when_nobody_does_at_the_first(workspace_id, server, settings):
+def test_the_fallback_answers_when_nobody_does_at_the_first_and_is_who_is_paid(
+    workspace_id, server, settings
+):
     settings.LOOM_EGRESS_ALLOW = ["127.0.0.1"]
     spare = wiring.endpoint_create(
-        workspace_id=workspace_id, slug="spare", base_url=server.url, model="local"
+        workspace_id=workspace_id,
+        slug="spare",
+        base_url=server.url,
+        model="cheap",
+        usd_per_million_prompt=Decimal(3),
+        usd_per_million_completion=Decimal(4),
     )
     first = wiring.endpoint_create(
         workspace_id=workspace_id,
         slug="first",
         base_url="http://127.0.0.1:9/v1",
         model="gone",
+        usd_per_million_prompt=Decimal(9),
         fallback_id=spare,
     )
     agent_id = make_agent(workspace_id, endpoint_id=first)
 
     result = run(make_request(workspace_id, agent_id, goal="[[answer=here]] who"))
 
+    (entry,) = UsageEntry.objects.filter(workspace_id=workspace_id)
     assert (result.stop, result.text) == ("answered", "here")
+    assert (entry.endpoint, entry.model, entry.priced) == ("spare", "cheap", True)
+    assert entry.cost_usd == (3 * entry.prompt_tokens + 4 * entry.completion_tokens) / Decimal(
+        1_000_000
+    )
 
 
 def test_an_unknown_agent_fails_the_run_and_writes_nothing(workspace_id):
@@ -638,3 +654,97 @@ def test_an_answer_in_another_language_is_asked_for_again(workspace_id, server):
 
     assert (result.stop, result.text) == ("answered", "Answer: Answer in the language 'de'.")
     assert server.requests[-1]["messages"][-1]["content"] == "Answer in the language 'de'."
+
+
+# ---------------------------------------------------------------- what runs teach, and their names
+
+
+def test_shares_of_the_window_are_learned_per_agent_from_what_helped(workspace_id):
+    agent_id = make_agent(workspace_id)
+    wiring.memory_remember(workspace_id=workspace_id, text="The shuttle of the loom is red.")
+    goal = "[[answer=The shuttle of the loom is red.]] Which colour has the shuttle?"
+
+    def told(score):
+        request = make_request(workspace_id, agent_id, goal=goal, context="Parts: warp and weft.")
+        assert run(request).stop == "answered"
+        (step,) = run_steps(workspace_id=workspace_id, run_id=request.run_id)
+        for _ in range(2):  # only the first counts
+            context_judged(workspace_id=workspace_id, run_id=request.run_id, score=score)
+        return {line["source"]: line["share"] for line in step["report"]["context"]}
+
+    first, second = told(1.0), told(0.0)
+    weights = context_weights(workspace_id=workspace_id, agent_id=agent_id)
+
+    assert first["memory"] == first["hand-off"] == 0.5
+    assert second["memory"] > second["hand-off"]
+    assert ContextShares.objects.get(agent_id=agent_id).run_count == 2
+    assert weights["memory"] < 0.9  # an answer that was worth nothing speaks against its sources
+    assert context_weights(workspace_id=make_workspace(), agent_id=agent_id) == {}
+
+
+def test_a_run_that_gave_no_answer_teaches_nothing(workspace_id):
+    agent_id = make_agent(workspace_id, filter_patterns=["bomb"])
+    request = make_request(workspace_id, agent_id, goal="bomb", context="Something to read.")
+
+    run(request)
+    context_judged(workspace_id=workspace_id, run_id=request.run_id, score=1.0)
+
+    assert not ContextShares.objects.exists()
+
+
+def test_a_call_that_was_cut_is_booked_as_an_estimate(workspace_id, server):
+    server.script({"kind": "nofinish", "times": 1})
+    request = make_request(workspace_id, make_agent(workspace_id))
+
+    async def hear(_event):
+        return None
+
+    run(request, on_event=hear)
+
+    cut, whole = UsageEntry.objects.filter(run_id=request.run_id).order_by("id")
+    assert (cut.estimated, cut.prompt_tokens > 0) == (True, True)
+    assert whole.estimated is False
+
+
+def test_a_run_that_is_taken_up_numbers_its_events_on(workspace_id):
+    scene_create(workspace_id=workspace_id, slug="careful", ask_tags=["write"])
+    agent_id = make_agent(workspace_id, tools=["remember"], scenes=["careful"])
+    goal = '[[tool=remember {"text": "x"}]] note'
+    request = make_request(workspace_id, agent_id, goal=goal)
+    numbers: list[list[int]] = [[], []]
+
+    def hear(place):
+        async def listen(event):
+            numbers[place].append(event.seq)
+
+        return listen
+
+    assert run(request, on_event=hear(0)).stop == "suspended"
+    assert run(request, on_event=hear(1)).stop == "suspended"
+
+    assert numbers[0] == list(range(len(numbers[0])))
+    assert numbers[1][0] > numbers[0][-1]
+    assert numbers[1] == sorted(set(numbers[1]))
+
+
+def test_a_conversation_goes_on_over_tasks_and_a_rejected_answer_is_no_turn_of_it(
+    workspace_id, server
+):
+    agent_id = make_agent(workspace_id)
+    talk = {"session_id": "s"}
+
+    run(make_request(workspace_id, agent_id, goal="My name is Ann.", **talk))
+    rejected = make_request(workspace_id, agent_id, goal="[[answer=Bob?]] What is it?", **talk)
+    run(rejected)
+    again = replace(rejected, run_id=str(uuid.uuid4()), goal="[[answer=Ann.]] What is it?")
+    run(again)
+    run(make_request(workspace_id, agent_id, goal="Thanks.", **talk))
+    run(make_request(workspace_id, make_agent(workspace_id), goal="Who are you?", **talk))
+
+    sent = [m["content"] for m in server.requests[-2]["messages"] if m["role"] != "system"]
+    other = [m["content"] for m in server.requests[-1]["messages"] if m["role"] != "system"]
+    assert [text for text in sent if "Bob?" in text] == []
+    assert [sent[0], sent[2], sent[3], sent[4]] == [
+        "My name is Ann.", "[[answer=Ann.]] What is it?", "Ann.", "Thanks.",
+    ]  # fmt: skip
+    assert other == ["Who are you?"]

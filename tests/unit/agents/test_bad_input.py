@@ -54,5 +54,5 @@ async def test_a_trigger_that_would_backtrack_for_ever_is_matched_in_linear_time
     skill = Skill(name="evil", description="d", instructions="i", patterns=("^(a+)+$",))
     library = SkillLibrary([skill], count=len)
 
-    assert await library.triggered("a" * 1_000 + "!") == ""
-    assert "# Skill evil" in await library.triggered("a" * 100)
+    assert await library.triggered("a" * 1_000 + "!") == []
+    assert [skill.id for skill in await library.triggered("a" * 100)] == ["evil"]

@@ -1,8 +1,10 @@
 """Sources that share the window."""
 
+from dataclasses import replace
+
 import pytest
 
-from agents.core.context import ContextOrchestrator, Snippet
+from agents.core.context import ContextOrchestrator, LocalWeights, Snippet, weighed
 from agents.core.runtime import Agent
 from agents.testing import MemoryJournal, ScriptedProvider
 from tests.unit.agents.core.test_runtime import request
@@ -83,10 +85,74 @@ async def test_a_run_puts_the_context_before_the_goal_and_journals_the_report():
     )
 
     assert provider.requests[0].messages[-1].content == (
-        "<context>\n## notes\nLinen is strong.\n\nFrom the parent.\n</context>\n\nHow strong?"
+        "<context>\n## notes\nLinen is strong.\n\n## hand-off\nFrom the parent.\n</context>"
+        "\n\nHow strong?"
     )
     (step,) = journal.kept
     assert [(e["source"], e["tokens"] > 0) for e in step.report["context"]] == [
-        ("hand-off", True),
         ("notes", True),
+        ("hand-off", True),
     ]
+
+
+# ---------------------------------------------------------------- what a run brings itself
+
+
+async def test_skills_and_the_hand_off_share_the_budget_with_the_other_sources():
+    context = ContextOrchestrator([Source("memory", *["m n o p"] * 1, "q " * 30)])
+    offers = {
+        "skills": [Snippet(text="s " * 10), Snippet(text="t " * 40)],
+        "hand-off": [Snippet(text="h i j")],
+    }
+
+    found = await context.assemble("?", session_id="", budget_tokens=66, count=words, offers=offers)
+
+    assert [(r["source"], r["share"], r["kept"], r["left_out"]) for r in found.report] == [
+        ("memory", 0.333, 1, 1),
+        ("skills", 0.333, 1, 1),
+        ("hand-off", 0.333, 1, 0),
+    ]
+    assert sum(r["tokens"] for r in found.report) <= 66
+    assert [name for name, _ in found.parts] == ["memory", "skills", "hand-off"]
+
+
+async def test_what_a_bad_answer_used_speaks_for_nothing():
+    weights = {"a": 0.5}
+
+    good = weighed(weights, {"a": 1.0, "new": 0.0}, helped=1.0)
+    bad = weighed(weights, {"a": 1.0}, helped=0.0)
+
+    assert good == pytest.approx({"a": 0.6, "new": 0.8})
+    assert bad == pytest.approx({"a": 0.4})
+
+
+async def test_a_learned_share_decides_who_is_cut_when_the_room_is_short():
+    long = ["x " * 30]
+    offers = {"skills": [Snippet(text="s " * 30)]}
+
+    async def kept(weights):
+        context = ContextOrchestrator([Source("memory", *long)], weights=LocalWeights(weights))
+        found = await context.assemble(
+            "?", session_id="", budget_tokens=50, count=words, offers=offers
+        )
+        return [name for name, _ in found.parts]
+
+    assert await kept({"skills": 0.9, "memory": 0.1}) == ["skills"]
+    assert await kept({"skills": 0.1, "memory": 0.9}) == ["memory"]
+
+
+async def test_a_hand_off_that_is_too_long_gives_way_by_paragraphs_and_the_report_says_so():
+    provider, journal = ScriptedProvider("Done."), MemoryJournal()
+    provider.profile = replace(provider.profile, context_tokens=400)
+    paragraphs = [f"{number} " + "word " * 60 for number in range(10)]
+    context = ContextOrchestrator([Source("notes", "Linen is strong.")])
+
+    await Agent(provider=provider, context=context).execute(
+        request(goal="Go on.", context="\n\n".join(paragraphs)), journal=journal
+    )
+
+    (line,) = [e for e in journal.kept[0].report["context"] if e["source"] == "hand-off"]
+    assert line["kept"] + line["left_out"] == 10
+    assert line["kept"] >= 2
+    assert line["why"] == "over budget"
+    assert "## hand-off\n0 word" in provider.requests[0].messages[-1].content

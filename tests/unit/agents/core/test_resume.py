@@ -1,13 +1,18 @@
 """A run that was killed goes on at the step in flight; no effect happens twice."""
 
+from dataclasses import replace
+
 import pytest
 
+from agents.core.context import ContextOrchestrator
 from agents.core.errors import ToolFailed
 from agents.core.runtime import Agent
-from agents.core.types import EffectRecord, RunRequest, Suspension
+from agents.core.types import EffectRecord, Passage, RunRequest, Suspension
+from agents.memory.recall import KnowledgeSource
 from agents.testing import FakeGate, MemoryJournal, ScriptedProvider, calling
 from agents.tools.delegate import delegate_tool
 from agents.tools.registry import define_tool
+from agents.tools.search_knowledge import search_knowledge_tool
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,6 +28,10 @@ REQUEST = RunRequest(
 
 class Killed(BaseException):
     """Stands for the end of the process."""
+
+
+def die_now(_request):
+    raise Killed
 
 
 class Post:
@@ -205,3 +214,114 @@ async def test_delegated_parts_of_one_step_wait_as_one_and_their_answers_come_ba
     result = await agent.execute(REQUEST, journal=journal)
     assert result.text == "Put together."
     assert [m.content for m in provider.requests[-1].messages if m.role == "tool"] == ["a", "b"]
+
+
+# ---------------------------------------------------------------- what stays as it was
+
+
+class Noting:
+    """A listener that keeps the numbers of what it hears."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def __call__(self, event) -> None:
+        self.numbers.append(event.seq)
+
+
+async def test_the_events_of_a_run_that_is_taken_up_are_numbered_on():
+    post, journal, first, second = Post(), MemoryJournal(), Noting(), Noting()
+    post.kill_before = "Bob"
+    with pytest.raises(Killed):
+        await Agent(provider=script(), tools=[post.tool]).execute(
+            REQUEST, journal=journal, on_event=first
+        )
+    journal.outcomes.pop("run:1:0")
+    post.kill_before = ""
+
+    rest = ScriptedProvider("Both sent.")
+    await Agent(provider=rest, tools=[post.tool]).execute(REQUEST, journal=journal, on_event=second)
+
+    assert first.numbers == list(range(len(first.numbers)))
+    assert second.numbers == list(range(second.numbers[0], second.numbers[0] + len(second.numbers)))
+    assert second.numbers[0] > first.numbers[-1]
+
+
+async def test_a_run_killed_in_its_first_call_is_numbered_on_too():
+    def die(_request):
+        raise Killed
+
+    journal, first, second = MemoryJournal(), Noting(), Noting()
+    with pytest.raises(Killed):
+        await Agent(provider=ScriptedProvider(die)).execute(
+            REQUEST, journal=journal, on_event=first
+        )
+
+    await Agent(provider=ScriptedProvider("Done.")).execute(
+        REQUEST, journal=journal, on_event=second
+    )
+
+    assert min(second.numbers) > max(first.numbers)
+
+
+class Library:
+    """Knowledge whose first hits change between two looks."""
+
+    def __init__(self, *passages) -> None:
+        self.passages = list(passages)
+
+    async def search(self, query, *, collection=None, limit=8):
+        found = [p for p in self.passages if query.split()[0].lower() in p.text.lower()]
+        return found[:limit]
+
+
+def passage(name: str, text: str) -> Passage:
+    return Passage(
+        document_id=name, chunk_id=name, title=name, text=text, start=0, end=len(text), score=1.0
+    )
+
+
+async def test_a_run_that_is_taken_up_reads_its_opening_as_it_was_and_cites_by_its_numbers():
+    library = Library(passage("old", "Flax gives linen, and linen is strong."))
+    look = define_tool(lambda: "looked", name="look")
+    journal, killed = MemoryJournal(), ScriptedProvider(calling(("look", "{}")), die_now)
+    request = replace(REQUEST, goal="Flax gives what?")
+
+    def agent(provider):
+        context = ContextOrchestrator([KnowledgeSource(library)])
+        return Agent(provider=provider, context=context, tools=[look])
+
+    with pytest.raises(Killed):
+        await agent(killed).execute(request, journal=journal)
+    library.passages.insert(0, passage("new", "Flax is sown in spring."))
+    rest = ScriptedProvider("Linen is strong [1].")
+
+    result = await agent(rest).execute(request, journal=journal)
+
+    before, after = killed.requests[0].messages[-1], rest.requests[0].messages[0]
+    assert (before.content, after.content) == (before.content, before.content)
+    assert "Flax is sown" not in after.content
+    assert [citation.document_id for citation in result.citations] == ["old"]
+
+
+async def test_a_search_that_is_made_again_gives_no_number_twice():
+    library = Library(passage("a", "Apples are red."), passage("b", "Bears are brown."))
+    search = search_knowledge_tool(library)
+    journal = MemoryJournal()
+    both = calling(
+        ("search_knowledge", '{"query": "apples"}'), ("search_knowledge", '{"query": "bears"}')
+    )
+    with pytest.raises(Killed):
+        await Agent(provider=ScriptedProvider(both, die_now), tools=[search]).execute(
+            REQUEST, journal=journal
+        )
+    journal.outcomes.pop("run:0:0")  # killed before the first of the two was kept
+
+    rest = ScriptedProvider("Apples are red [2]. Bears are brown [1].")
+    second = journal.outcomes["run:0:1"]
+    journal.outcomes["run:0:1"] = replace(
+        second, result=second.result.replace('"ref": 2', '"ref": 1')
+    )
+    result = await Agent(provider=rest, tools=[search]).execute(REQUEST, journal=journal)
+
+    assert [citation.document_id for citation in result.citations] == ["a", "b"]

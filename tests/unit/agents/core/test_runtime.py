@@ -384,7 +384,7 @@ async def test_the_wallet_is_asked_before_and_settled_after_each_call_even_a_fai
     await Agent(provider=provider).execute(request(), wallet=wallet)
 
     assert wallet.settled == {
-        "run-1:0:0": Usage(),
+        "run-1:0:0": Usage(prompt_tokens=8, estimated=True),
         "run-1:0:1": Usage(prompt_tokens=1, cost_usd=Decimal("0.004")),
     }
     assert wallet.reserved == {}

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from agents.core.budget import cost_usd
 from agents.core.tokens import TokenCounter, estimate
 from agents.core.types import ModelProfile, Usage
 from agents.providers import profiles
@@ -29,8 +30,8 @@ def test_the_cost_of_tokens_is_exact():
     )
     usage = Usage(prompt_tokens=1000, completion_tokens=500)
 
-    assert profiles.cost_usd(profile, usage) == Decimal("0.00045")
-    assert profiles.cost_usd(ModelProfile(), usage) == 0
+    assert cost_usd(profile, usage) == Decimal("0.00045")
+    assert cost_usd(ModelProfile(), usage) == 0
 
 
 @pytest.mark.parametrize(
