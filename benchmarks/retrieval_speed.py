@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from benchmarks.retrieval import latencies, timed
 from knowledge import selectors
+from knowledge.core.lists import Space
 from knowledge.core.retrieval import search
 from knowledge.core.types import DocumentInput, Fusion, SearchQuery
 from knowledge.loaders.registry import load
@@ -81,9 +82,7 @@ def measure(size: int) -> dict[str, Any]:
         exact = _dense(index, embedder, queries)
         result["before_index"] = _searches(index, embedder, queries)
         if size > EXACT_LIMIT:
-            _, index_s = timed(
-                lambda: embeddings.vectors_index(collection_id=ref.id, embedder=embedder)
-            )
+            _, index_s = timed(lambda: embeddings.vectors_index(collection_id=ref.id))
             result["index_build_s"] = round(index_s, 1)
             result["with_index"] = _searches(index, embedder, queries)
             near = _dense(index, embedder, queries)
@@ -109,7 +108,11 @@ def _searches(
         cpu_began = _cpu_s()
         asked = [SearchQuery(text=text, fusion=fusion, feedback=feedback) for text in queries]
         samples = [
-            timed(lambda query=query: search(query, index=index, embedder=embedder))[1]
+            timed(
+                lambda query=query: search(
+                    query, index=index, spaces=[Space(embedder=embedder, index=index)]
+                )
+            )[1]
             for query in asked
         ]
         cpu_ms = round((_cpu_s() - cpu_began) * 1000 / len(queries), 1)

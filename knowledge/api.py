@@ -89,6 +89,21 @@ class SearchSerializer(StrictSerializer):
     fusion = serializers.ChoiceField(
         choices=["convex", "rrf", "lexical", "dense"], required=False, default="convex"
     )
+    rerank = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="As the settings say if left out."
+    )
+    expand = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="As the settings say if left out."
+    )
+
+
+class ReembeddingSerializer(StrictSerializer):
+    collection = TextField(
+        required=False, max_length=100, help_text="All, and the memories, when left out."
+    )
+    model = TextField(
+        required=False, max_length=200, help_text="LOOM_EMBEDDING_MODEL's when left out."
+    )
 
 
 class CollectionListView(ApiView):
@@ -221,6 +236,54 @@ class DocumentRetryView(ApiView):
             selectors.document_detail(workspace_id=workspace_id, document_id=document_id),
             status=202,
         )
+
+
+class ReembeddingListView(ApiView):
+    scopes: ClassVar = {"GET": _READ, "POST": "admin"}
+
+    @extend_schema(operation_id="reembeddings_list", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """List moves between embedding models and how far they are, the latest first."""
+        page = page_of(request)
+        rows = selectors.reembedding_list(
+            workspace_id=self.principal.workspace_id, limit=page.limit
+        )
+        return Response({"results": rows, "next": None})
+
+    @extend_schema(
+        operation_id="reembeddings_start",
+        request=ReembeddingSerializer,
+        responses={202: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Begin to move collections to another embedding model; they are searched all the while."""
+        rows = wiring.reembedding_start(
+            workspace_id=self.principal.workspace_id,
+            actor=self.principal.actor,
+            **self.valid(ReembeddingSerializer),
+        )
+        return Response({"results": rows, "next": None}, status=202)
+
+
+class ReembeddingView(ApiView):
+    scopes: ClassVar = {"GET": _READ, "DELETE": "admin"}
+
+    @extend_schema(operation_id="reembeddings_get", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, reembedding_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return how far a move is."""
+        return Response(
+            selectors.reembedding_detail(
+                workspace_id=self.principal.workspace_id, reembedding_id=reembedding_id
+            )
+        )
+
+    @extend_schema(operation_id="reembeddings_cancel", responses={204: None})
+    def delete(self, request: Request, reembedding_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Give a move up; the old model goes on serving."""
+        wiring.reembedding_cancel(
+            workspace_id=self.principal.workspace_id, reembedding_id=reembedding_id
+        )
+        return Response(status=204)
 
 
 class SearchView(ApiView):

@@ -22,3 +22,26 @@ def embedding_endpoint(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register()
+def search_options(**_: Any) -> list[CheckMessage]:
+    """Return an error for each option of search that cannot work."""
+    settings = conf.load()
+    found: list[CheckMessage] = []
+    if settings.rerank_url and not settings.rerank_url.startswith(("http://", "https://")):
+        found.append(
+            Error(
+                f"LOOM_RERANK_URL is {settings.rerank_url!r}: it must begin with http:// or "
+                "https://.",
+                id="knowledge.E002",
+            )
+        )
+    if settings.query_expansion.lower() not in ("", "off", "none", "feedback"):
+        found.append(
+            Error(
+                f"LOOM_QUERY_EXPANSION is {settings.query_expansion!r}: use feedback, or unset it.",
+                id="knowledge.E003",
+            )
+        )
+    return found

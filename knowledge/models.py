@@ -33,6 +33,15 @@ class Collection(models.Model):
     description = models.TextField(blank=True)
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.DOCUMENTS)
     language = models.CharField(max_length=20, default="english")
+    embedding_model = models.ForeignKey(
+        "EmbeddingModel",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="collections",
+        help_text="Whose vectors are searched; empty until there are some.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -283,3 +292,56 @@ class CachedEmbedding(models.Model):
 
     def __str__(self) -> str:
         return f"embedding {bytes(self.digest).hex()[:12]}"
+
+
+class Reembedding(models.Model):
+    """A collection's move to another embedding model; both are kept up until it is over."""
+
+    collection_id: int
+    to_model_id: int
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Making vectors"
+        REMOVING = "removing", "Removing the old vectors"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    MOVING = (Status.QUEUED, Status.RUNNING)
+    ACTIVE = (*MOVING, Status.REMOVING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="reembeddings"
+    )
+    collection = models.ForeignKey(
+        Collection, on_delete=models.CASCADE, related_name="reembeddings"
+    )
+    from_model = models.ForeignKey(
+        EmbeddingModel, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    to_model = models.ForeignKey(EmbeddingModel, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
+    total = models.IntegerField(default=0)
+    done = models.IntegerField(default=0)
+    error = models.TextField(blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    actor = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["collection"],
+                condition=Q(status__in=["queued", "running", "removing"]),
+                name="knowledge_reembedding_one_at_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection} to {self.to_model}"

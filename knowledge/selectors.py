@@ -18,8 +18,13 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from knowledge.core.errors import CollectionMissing, DocumentMissing, SearchInvalid
-from knowledge.models import Collection, Document
+from knowledge.core.errors import (
+    CollectionMissing,
+    DocumentMissing,
+    ReembeddingMissing,
+    SearchInvalid,
+)
+from knowledge.models import Collection, Document, Reembedding
 from loomsite.access.core import cursors
 
 
@@ -235,4 +240,61 @@ def _document_summary(row: Document) -> dict[str, Any]:
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "ingested_at": row.ingested_at,
+    }
+
+
+def document_progress(*, workspace_id: UUID | str, collection: str | None = None) -> dict[str, int]:
+    """Return how many documents stand where: `pending ingesting ready failed`, and their total."""
+    rows = _documents(workspace_id)
+    if collection is not None:
+        rows = rows.filter(collection__slug=collection)
+    counts = dict(rows.order_by().values_list("status").annotate(n=Count("pk")))
+    found = {status: counts.get(status, 0) for status in Document.Status.values}
+    return {**found, "total": sum(found.values())}
+
+
+def reembedding_list(
+    *,
+    workspace_id: UUID | str,
+    ids: Sequence[str] | None = None,
+    active_only: bool = False,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Return moves between embedding models, the latest first; of these ids when they are given."""
+    rows = Reembedding.objects.filter(workspace_id=workspace_id)
+    if ids is not None:
+        rows = rows.filter(pk__in=_uuids(ids))
+    if active_only:
+        rows = rows.filter(status__in=Reembedding.ACTIVE)
+    found = rows.select_related("collection", "from_model", "to_model")[:limit]
+    return [_reembedding(row) for row in found]
+
+
+def reembedding_detail(*, workspace_id: UUID | str, reembedding_id: UUID | str) -> dict[str, Any]:
+    """Return how far a move between embedding models is.
+
+    Raises:
+        ReembeddingMissing: There is none of that id in this workspace.
+    """
+    found = reembedding_list(workspace_id=workspace_id, ids=[str(reembedding_id)])
+    if not found:
+        raise ReembeddingMissing(f"There is no move {str(reembedding_id)[:100]!r} here.")
+    return found[0]
+
+
+def _reembedding(row: Reembedding) -> dict[str, Any]:
+    memory = row.collection.kind == Collection.Kind.MEMORY
+    return {
+        "id": str(row.pk),
+        "collection": f"memory of {row.collection.name}" if memory else row.collection.slug,
+        "from_model": None if row.from_model is None else row.from_model.name,
+        "to_model": row.to_model.name,
+        "dim": row.to_model.dim,
+        "status": row.status,
+        "total": row.total,
+        "done": row.done,
+        "error": {"code": row.error_code, "message": row.error} if row.error else None,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
     }

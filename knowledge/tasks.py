@@ -33,3 +33,19 @@ def vectors_index_job(collection_id: int) -> None:
 def documents_requeue_job() -> None:
     """Queue documents again whose job was lost with a broker or a worker."""
     wiring.documents_requeue(older_than_s=_FORGOTTEN_AFTER_S)
+
+
+@shared_task(bind=True, max_retries=None)
+def reembedding_job(self: Task, reembedding_id: str) -> None:
+    """Carry a collection's move to another embedding model through."""
+    try:
+        wiring.reembedding_run(reembedding_id)
+    except EmbeddingUnavailable as error:
+        if error.retryable:  # else the move says so; `reembeddings_resume_job` comes again
+            raise self.retry(exc=error, countdown=30) from error
+
+
+@shared_task
+def reembeddings_resume_job() -> None:
+    """Go on with moves whose job was lost with a broker or a worker."""
+    wiring.reembeddings_resume()

@@ -2,27 +2,37 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from threading import Lock
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 from knowledge import conf, selectors
+from knowledge.assembly import Engines
 from knowledge.core import filtering, retrieval
 from knowledge.core.citations import Citation, CitationProblem, check_citations
-from knowledge.core.errors import KnowledgeError
+from knowledge.core.errors import KnowledgeError, SearchInvalid
+from knowledge.core.lists import Space
 from knowledge.core.ports import Embedder
 from knowledge.core.types import DocumentInput, Filters, Fusion, GroupBy, Hit, SearchQuery
-from knowledge.embedders.given import GivenVector
-from knowledge.embedders.minilm import MiniLmEmbedder
+from knowledge.embedders.minilm import MODEL_ID
 from knowledge.loaders.registry import load
-from knowledge.services import collections, documents, embeddings, memory
+from knowledge.services import (
+    collections,
+    documents,
+    embeddings,
+    memory,
+    reembedding,
+    serving,
+)
 from knowledge.services.ingest import IngestResult, documents_ingest
 from knowledge.store.searching import DatabaseIndex
 
 document_text = selectors.document_text
 document_delete = documents.document_delete
 document_retry = documents.document_retry
+documents_retry = documents.documents_retry
+reembedding_cancel = reembedding.reembedding_cancel
+reembeddings_resume = reembedding.reembeddings_resume
 documents_requeue = documents.documents_requeue
 collection_ensure = collections.collection_ensure
 collection_update = collections.collection_update
@@ -33,48 +43,8 @@ memories_show = memory.memories_show
 memories_drop = memory.memories_drop
 
 
-_once = Lock()  # lru_cache alone lets two threads make one each
-
-
-def _plugged() -> Embedder | None:
-    with _once:
-        return _configured()
-
-
-@lru_cache(maxsize=1)
-def _configured() -> Embedder | None:
-    settings = conf.load()
-    if settings.embedding_model.lower() in ("none", "off"):
-        return None
-    if settings.embedding_model:
-        from knowledge.embedders.openai_compat import (  # noqa: PLC0415 -- its client costs each process half a second
-            OpenAiEmbedder,
-        )
-
-        return OpenAiEmbedder(
-            model=settings.embedding_model,
-            base_url=settings.openai_base_url,
-            api_key=settings.openai_api_key,
-        )
-    return MiniLmEmbedder()
-
-
-def embedder() -> Embedder:
-    """Return the process's only embedder; its model is loaded when it is first used.
-
-    LOOM_EMBEDDING_MODEL=none turns vectors off for documents; whoever asks here still gets the
-    built-in model.
-    """
-    plugged = _plugged()
-    if plugged is not None:
-        return plugged
-    with _once:
-        return _built_in()
-
-
-@lru_cache(maxsize=1)
-def _built_in() -> Embedder:
-    return MiniLmEmbedder()
+engines = Engines(conf.load)
+embedder = engines.embedder
 
 
 def embed_texts(texts: Sequence[str]) -> list[list[float]]:
@@ -92,11 +62,14 @@ def search(
     group_by: GroupBy | None = None,
     explain: bool = False,
     fusion: Fusion = "convex",
+    rerank: bool | None = None,
+    expand: bool | None = None,
 ) -> list[Hit]:
     """Return cited passages of this workspace, best first.
 
     `collections` are slugs, None for all that hold documents. `filters` are by `tags metadata
-    external_ids source_types created_after created_before`.
+    external_ids source_types created_after created_before`. `rerank` and `expand` are as the
+    settings say when they are None.
 
     Raises:
         SearchInvalid: The query, a filter or an option cannot be understood.
@@ -105,23 +78,26 @@ def search(
     """
     parsed = filtering.parse_filters(filters)
     question = SearchQuery(
-        text=query, limit=limit, group_by=group_by, explain=explain, fusion=fusion
-    )
+        text=query, limit=limit, group_by=group_by, explain=explain, fusion=fusion,
+        expand=_expansion_is_on() if expand is None else expand,
+    )  # fmt: skip
     retrieval.check(question)
+    judge = None if rerank is False else engines.reranker()
+    if rerank and judge is None:
+        raise SearchInvalid("No reranker is set up: set LOOM_RERANK_URL, or leave rerank out.")
     refs = selectors.collection_list_searchable(workspace_id=workspace_id, slugs=collections)
     if not refs:
         return []
-    engine = _plugged()
-    model_id = embeddings.embedding_model_ensure(embedder=engine) if engine else None
+    numbers = [ref.id for ref in refs]
+    spaces, notes = _spaces(workspace_id, numbers, parsed, engines.configured())
     return retrieval.search(
         replace(question, languages=tuple(sorted({ref.language for ref in refs}))),
         index=DatabaseIndex(
-            workspace_id=workspace_id,
-            collection_ids=[ref.id for ref in refs],
-            model_id=model_id,
-            filters=parsed,
+            workspace_id=workspace_id, collection_ids=numbers, model_id=None, filters=parsed
         ),
-        embedder=engine,
+        spaces=spaces,
+        reranker=judge,
+        notes=notes,
     )
 
 
@@ -130,29 +106,73 @@ def memory_find(
     workspace_id: UUID | str,
     scopes: Sequence[str],
     query: str,
-    vector: Sequence[float] | None = None,
-    model_id: str = "",
+    meaning: bool = True,
+    fusion: Fusion = "convex",
 ) -> dict[str, float]:
     """Return the scores of the memories of these scopes that fit best, by their ids.
 
-    `vector` is the query's by the model `model_id`; without one words alone are searched.
+    `meaning` False searches words alone.
     """
     numbers = selectors.scope_list(workspace_id=workspace_id, scopes=scopes)
     text = query[: retrieval.MAX_QUERY_CHARS]
     if not numbers or not text.strip():
         return {}
-    given = None if vector is None else GivenVector(vector, model_id=model_id)
+    shown = Filters(tags=(memory.SHOWN,))
+    spaces = _spaces(workspace_id, numbers, shown, embedder())[0] if meaning else []
     hits = retrieval.search(
-        SearchQuery(text=text, limit=retrieval.MAX_LIMIT),
+        SearchQuery(text=text, limit=retrieval.MAX_LIMIT, fusion=fusion),
         index=DatabaseIndex(
-            workspace_id=workspace_id,
-            collection_ids=numbers,
-            model_id=embeddings.embedding_model_ensure(embedder=given) if given else None,
-            filters=Filters(tags=(memory.SHOWN,)),
+            workspace_id=workspace_id, collection_ids=numbers, model_id=None, filters=shown
         ),
-        embedder=given,
+        spaces=spaces,
     )
     return {hit.external_id: hit.score for hit in hits}
+
+
+def memory_vectors(
+    *, workspace_id: UUID | str, scope: str, texts: Sequence[str]
+) -> dict[str, list[list[float]]]:
+    """Return the vectors that a new memory of a scope needs: of each text, by models' names."""
+    numbers = selectors.scope_list(workspace_id=workspace_id, scopes=[scope])
+    wanted: Iterable[Embedder | None] = [embedder()]
+    if numbers:
+        wanted = serving.engines_wanted(
+            collection_id=numbers[0], embedder=embedder(), engine_of=engines.named
+        ).values()
+    return {
+        engine.model_id: embeddings.texts_embed(texts=texts, embedder=engine)
+        for engine in wanted
+        if engine is not None
+    }
+
+
+def _spaces(
+    workspace_id: UUID | str, numbers: Sequence[int], filters: Filters, engine: Embedder | None
+) -> tuple[list[Space], list[str]]:
+    """Return the vectors to search, by model, and what cannot be searched by meaning."""
+    if engine is None:
+        return [], []
+    spaces: list[Space] = []
+    notes: list[str] = []
+    for group in serving.served(collection_ids=numbers, embedder=engine, engine_of=engines.named):
+        if group.engine is None:
+            notes.append(
+                f"{len(group.collection_ids)} collections were searched by words alone: nobody "
+                f"here runs their model {group.name!r} with the dimension it had; re-embed them."
+            )
+            continue
+        index = DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=group.collection_ids,
+            model_id=group.model_id,
+            filters=filters,
+        )
+        spaces.append(Space(embedder=group.engine, index=index))
+    return spaces, notes
+
+
+def _expansion_is_on() -> bool:
+    return conf.load().query_expansion.lower() == "feedback"
 
 
 def ingest(
@@ -177,7 +197,8 @@ def ingest(
         collection=ref,
         documents=documents,
         load=load,
-        embedder=_plugged(),
+        embedder=engines.configured(),
+        engine_of=engines.named,
     ):
         results.append(result)
         if on_result is not None:
@@ -198,15 +219,59 @@ def document_submit(*, workspace_id: UUID | str, collection: str, document: Docu
 
 def document_ingest(document_id: str) -> str:
     """Ingest a document that was taken in, and return its status; for the job."""
-    return documents.document_ingest(document_id=document_id, load=load, embedder=_plugged())
+    return documents.document_ingest(
+        document_id=document_id,
+        load=load,
+        embedder=engines.configured(),
+        engine_of=engines.named,
+    )
+
+
+def reembedding_start(
+    *,
+    workspace_id: UUID | str,
+    collection: str | None = None,
+    model: str | None = None,
+    actor: str = "",
+    queue: bool = True,
+) -> list[dict[str, Any]]:
+    """Begin to move a collection, or all of a workspace and its memories, to another model.
+
+    `model` is the one LOOM_EMBEDDING_MODEL names when it is None. Return what is under way.
+
+    Raises:
+        SearchInvalid: Nobody here can run that model.
+        CollectionMissing: There is none of that name here.
+        CollectionBusy: It is being moved to yet another model.
+        EmbeddingUnavailable: The model does not answer.
+    """
+    engine = engines.embedder() if model is None else engines.named(model)
+    if engine is None:
+        raise SearchInvalid(
+            f"Nobody here runs the model {str(model)[:100]!r}: use {MODEL_ID!r}, or set "
+            "OPENAI_BASE_URL to the endpoint that serves it."
+        )
+    ids = reembedding.reembedding_start(
+        workspace_id=workspace_id, collection=collection, embedder=engine, actor=actor, queue=queue
+    )
+    return selectors.reembedding_list(workspace_id=workspace_id, ids=ids, limit=len(ids))
+
+
+def reembedding_run(
+    reembedding_id: str, *, on_progress: Callable[[int, int], object] | None = None
+) -> str:
+    """Carry a move between models through; for the job and the command."""
+    return reembedding.reembedding_run(
+        reembedding_id=reembedding_id,
+        engine_of=engines.named,
+        pause=Event().wait,
+        on_progress=on_progress,
+    )
 
 
 def vectors_index(collection_id: int) -> bool:
-    """Bring the index of a large collection's vectors up to date; for the job."""
-    engine = _plugged()
-    return engine is not None and embeddings.vectors_index(
-        collection_id=collection_id, embedder=engine
-    )
+    """Bring the indexes of a large collection's vectors up to date; for the job."""
+    return embeddings.vectors_index(collection_id=collection_id)
 
 
 def document_give_up(document_id: str, error: KnowledgeError) -> None:

@@ -307,6 +307,10 @@ OPENAI_BASE_URL = _text("OPENAI_BASE_URL")
 LOOM_MODEL = _text("LOOM_MODEL")
 LOOM_JUDGE_MODEL = _text("LOOM_JUDGE_MODEL")
 LOOM_EMBEDDING_MODEL = _text("LOOM_EMBEDDING_MODEL")
+LOOM_RERANK_URL = _text("LOOM_RERANK_URL")
+LOOM_RERANK_MODEL = _text("LOOM_RERANK_MODEL")
+LOOM_RERANK_API_KEY = _text("LOOM_RERANK_API_KEY")
+LOOM_QUERY_EXPANSION = _text("LOOM_QUERY_EXPANSION")
 LOOM_LEASE_S = _number("LOOM_LEASE_S", 15, least=0.1)
 LOOM_SLOTS = int(_number("LOOM_SLOTS", 64, least=1))
 LOOM_API_KEY = _text("LOOM_API_KEY")
@@ -375,6 +379,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "agents.tasks.memories_index_job",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "go on with moves to another embedding model": {
+        "task": "knowledge.tasks.reembeddings_resume_job",
+        "schedule": 30.0,
+        "options": {"expires": 30},
     },
     "queue documents whose ingest was lost": {
         "task": "knowledge.tasks.documents_requeue_job",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.assembly import sources
-from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed, text_embedder
+from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed
 from agents.assembly.building import SkillText, grants_of, policy_of
 from agents.assembly.events import EventPump
 from agents.assembly.mcp_tools import McpGrant
@@ -27,6 +27,7 @@ from agents.store.journal import DbJournal
 from agents.store.memories import WORKSPACE, DbMemory, Scope
 from agents.store.sessions import DbSessions
 from agents.store.wallet import DbWallet
+from knowledge import wiring as knowledge
 
 Fence = Callable[[], None]
 
@@ -150,7 +151,7 @@ def scope_of(
                 "run_id": request.run_id,
                 "task_id": request.task_id,
             },
-            embedder=text_embedder(),
+            embed=knowledge.memory_vectors,
             fence=fence,
         ),
         sessions=DbSessions(

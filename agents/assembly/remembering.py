@@ -10,6 +10,7 @@ from agents.services import memories, memory_curation
 from agents.store import memories as memory_store
 from agents.store.memories import Scope
 from knowledge import wiring as knowledge
+from knowledge.core.types import Fusion
 
 _MOST_RECALLED = 100
 _INDEXED_AT_ONCE = 200
@@ -42,13 +43,18 @@ def memory_remember(
         subject=subject,
         topic=topic,
         review=review,
-        embed=knowledge.embed_texts,
-        embedding_model=knowledge.embedder().model_id,
+        embed=knowledge.memory_vectors,
     )
 
 
 def memory_recall(
-    *, workspace_id: str, query: str, scope: str = "workspace", scope_id: str = "", limit: int = 8
+    *,
+    workspace_id: str,
+    query: str,
+    scope: str = "workspace",
+    scope_id: str = "",
+    limit: int = 8,
+    fusion: Fusion = "convex",
 ) -> list[MemoryHit]:
     """Return what a scope remembers and fits the query, best first.
 
@@ -59,11 +65,8 @@ def memory_recall(
     return memory_store.search(
         workspace_id=workspace_id,
         scopes=[Scope(kind=scope, id=scope_id)],
-        question=memory_store.Question(
-            text=query,
-            vector=knowledge.embed_texts([query])[0],
-            model_id=knowledge.embedder().model_id,
-        ),
+        query=query,
+        fusion=fusion,
         limit=min(max(limit, 0), _MOST_RECALLED),
         now=timezone.now(),
     )
@@ -76,8 +79,7 @@ def memory_edit(*, workspace_id: str, memory_id: str, actor: str, **changes: Any
         memory_id=memory_id,
         actor=actor,
         changes=changes,
-        embed=knowledge.embed_texts,
-        embedding_model=knowledge.embedder().model_id,
+        embed=knowledge.memory_vectors,
     )
 
 
@@ -90,8 +92,7 @@ def memories_merge(
         memory_ids=memory_ids,
         text=text,
         actor=actor,
-        embed=knowledge.embed_texts,
-        embedding_model=knowledge.embedder().model_id,
+        embed=knowledge.memory_vectors,
     )
 
 
@@ -99,6 +100,5 @@ def memories_index() -> int:
     """Make findable what was remembered before there was an index; return how many entries."""
     return memories.memories_index(
         limit=_INDEXED_AT_ONCE,
-        embed=knowledge.embed_texts,
-        embedding_model=knowledge.embedder().model_id,
+        embed=knowledge.memory_vectors,
     )

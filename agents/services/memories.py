@@ -1,6 +1,6 @@
 """Writes of memory by people and programs; agents write through their store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,6 @@ _LONGEST_TEXT = 20_000
 _LONGEST_NAME = 200
 _KINDS = tuple(MemoryEntry.Scope.values)
 
-Embed = Callable[[Sequence[str]], list[list[float]]]
-
 
 def memory_remember(
     *,
@@ -35,8 +33,7 @@ def memory_remember(
     subject: str = "",
     topic: str = "",
     review: bool = False,
-    embed: Embed | None = None,
-    embedding_model: str = "",
+    embed: memories.Embed | None = None,
 ) -> str:
     """Keep a text and return its id; the same text in the same scope and occasion is kept once.
 
@@ -53,7 +50,6 @@ def memory_remember(
         topic: The one thing it settles: what held of it until now is closed, and kept.
         review: Somebody must accept it before it closes anything; it is recalled meanwhile.
         embed: Makes vectors; without it the entry is found by its words alone.
-        embedding_model: The model behind `embed`.
 
     Raises:
         InputInvalid: A value cannot be used.
@@ -67,10 +63,9 @@ def memory_remember(
         if not (rules.is_uuid(scope_id) and agents.filter(pk=scope_id).exists()):
             raise NotFound(kind="agent", name=scope_id)
     owner = memories.Scope(kind=scope, id=scope_id)
-    vector = None
-    if embed is not None:
-        before = memories.previous(workspace_id=workspace_id, scope=owner, occasion=occasion)
-        vector = memories.mean(embed(memories.embedding_texts(text, before)))
+    vectors = memories.vectors_of(
+        workspace_id=workspace_id, scope=owner, text=text, occasion=occasion, embed=embed
+    )
     draft = memories.Draft(
         text=text,
         scope=owner,
@@ -81,8 +76,7 @@ def memory_remember(
         subject=subject,
         topic=topic,
         review=MemoryEntry.Review.PENDING if review else MemoryEntry.Review.ACCEPTED,
-        vector=vector,
-        embedding_model=embedding_model,
+        vectors=vectors,
     )
     with transaction.atomic():
         return memories.add(workspace_id=workspace_id, draft=draft, now=timezone.now())
@@ -174,22 +168,23 @@ def _erase(workspace_id: str, ids: Sequence[UUID]) -> None:
     MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids).delete()
 
 
-def memories_index(*, limit: int, embed: Embed, embedding_model: str) -> int:
+def memories_index(*, limit: int, embed: memories.Embed) -> int:
     """Put entries into the index that are not in it yet, and return how many; safe to run twice."""
     rows = list(MemoryEntry.objects.filter(indexed=False).order_by("pk")[:limit])
     for row in rows:
         workspace_id = str(row.workspace_id)  # pyright: ignore[reportAttributeAccessIssue] -- Django's
-        before = memories.previous(
+        vectors = memories.vectors_of(
             workspace_id=workspace_id,
             scope=memories.Scope(kind=row.scope, id=row.scope_id),
+            text=row.text,
             occasion=row.occasion,
             until=row,
+            embed=embed,
         )
-        vector = memories.mean(embed(memories.embedding_texts(row.text, before)))
         with transaction.atomic():
             held = MemoryEntry.objects.select_for_update().filter(pk=row.pk, indexed=False).first()
             if held is not None:
-                memories.index(held, vectors={embedding_model: vector}, anew=True)
+                memories.index(held, vectors=vectors, anew=True)
                 MemoryEntry.objects.filter(pk=held.pk).update(indexed=True)
     return len(rows)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from agents.core.errors import NotFound
 from agents.models import MemoryEntry, MemoryRevision
 from agents.services import rules
-from agents.services.memories import Embed, memory_check, memory_locked
+from agents.services.memories import memory_check, memory_locked
 from agents.store import memories
 from loomsite.access.core.errors import FieldError, InputInvalid
 
@@ -24,8 +24,7 @@ def memory_edit(
     memory_id: str,
     actor: str,
     changes: Mapping[str, Any],
-    embed: Embed | None = None,
-    embedding_model: str = "",
+    embed: memories.Embed | None = None,
 ) -> None:
     """Change an entry; what it said before is kept in its history.
 
@@ -35,7 +34,6 @@ def memory_edit(
         actor: Who changes it.
         changes: Of CHANGEABLE, by name; `valid_until` None lets it hold for good.
         embed: Makes vectors; without it a changed text is found by its words alone.
-        embedding_model: The model behind `embed`.
 
     Raises:
         InputInvalid: A change cannot be made, or another entry says the same already.
@@ -44,22 +42,19 @@ def memory_edit(
     _check(changes)
     row = memory_locked(workspace_id, memory_id, lock=False)
     reworded = any(changes.get(name, getattr(row, name)) != getattr(row, name) for name in _WORDED)
-    vector = None
-    if reworded and embed is not None:
-        occasion = changes.get("occasion", row.occasion)
-        owner = memories.Scope(kind=row.scope, id=row.scope_id)
-        before = memories.previous(
-            workspace_id=workspace_id, scope=owner, occasion=occasion, until=row
-        )
-        vector = memories.mean(
-            embed(memories.embedding_texts(changes.get("text", row.text).strip(), before))
-        )
+    vectors = memories.vectors_of(
+        workspace_id=workspace_id,
+        scope=memories.Scope(kind=row.scope, id=row.scope_id),
+        text=str(changes.get("text", row.text)).strip(),
+        occasion=changes.get("occasion", row.occasion),
+        until=row,
+        embed=embed if reworded else None,
+    )
     try:
         with transaction.atomic():
             row = memory_locked(workspace_id, memory_id)
             _apply(row, changes, actor=actor, now=timezone.now())
             if reworded:
-                vectors = {} if vector is None else {embedding_model: vector}
                 memories.index(row, vectors=vectors, anew=True)
             else:
                 memories.show(row, now=timezone.now())
@@ -78,8 +73,7 @@ def memories_merge(
     memory_ids: Sequence[str],
     text: str | None = None,
     actor: str = "",
-    embed: Embed | None = None,
-    embedding_model: str = "",
+    embed: memories.Embed | None = None,
 ) -> str:
     """Put one entry in the place of several of one scope, and return its id.
 
@@ -112,8 +106,12 @@ def memories_merge(
         occasion=best.occasion,
         subject=_common(row.subject for row in rows),
         topic=_common(row.topic for row in rows),
-        vector=None if embed is None else memories.mean(embed([wanted])),
-        embedding_model=embedding_model,
+        vectors=memories.vectors_of(
+            workspace_id=workspace_id,
+            scope=memories.Scope(kind=best.scope, id=best.scope_id),
+            text=wanted,
+            embed=embed,
+        ),
     )
     with transaction.atomic():
         now = timezone.now()

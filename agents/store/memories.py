@@ -4,20 +4,21 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from agents.core.ports import MemoryHit, TextEmbedder
+from agents.core.ports import MemoryHit
 from agents.memory.recall import score
 from agents.memory.topics import topic_of
 from agents.models import MemoryEntry
 from agents.store import memory_neighbours, memory_uses
 from agents.store.codec import json_storable, storable
 from knowledge import wiring as knowledge
-from knowledge.core.neighbours import with_neighbours
+from knowledge.core.neighbours import embedding_texts, mean, with_neighbours
+from knowledge.core.types import Fusion
 from loomsite.access.bridge import db
 
 _CANDIDATES = 200
@@ -38,6 +39,22 @@ class Scope:
 WORKSPACE = Scope(kind="workspace")
 
 
+class Embed(Protocol):
+    """Give each text's vector by every model that a scope needs, under the models' names."""
+
+    def __call__(
+        self, *, workspace_id: str, scope: str, texts: Sequence[str]
+    ) -> Mapping[str, Sequence[Sequence[float]]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """An entry's vectors by the names of their models, and the entry before it that is in them."""
+
+    by_model: Mapping[str, Sequence[float]] = field(default_factory=dict[str, Sequence[float]])
+    follows: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An entry to be kept.
@@ -46,7 +63,7 @@ class Draft:
         occasion: When and where it was said, in words; entries of one occasion are neighbours.
         subject: Whom it is about, to export or erase all of it.
         topic: The one thing it settles; found in the text when empty, and often there is none.
-        vector: What `vector_of` made, by the model `embedding_model`.
+        vectors: What `vectors_of` made.
     """
 
     text: str
@@ -59,17 +76,7 @@ class Draft:
     occasion: str = ""
     subject: str = ""
     topic: str = ""
-    vector: Sequence[float] | None = None
-    embedding_model: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is looked for, as text and, where there is an embedder, as a vector of its model."""
-
-    text: str
-    vector: Sequence[float] | None = None
-    model_id: str = ""
+    vectors: Vectors = field(default_factory=Vectors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +92,20 @@ class DbMemory:
     owner: Scope
     readable: tuple[Scope, ...]
     provenance: Mapping[str, Any]
-    embedder: TextEmbedder | None
+    embed: Embed | None
     fence: Callable[[], None]
     held_out: bool = False
 
     async def remember(
         self, text: str, *, kind: str = "fact", importance: float = 0.5, key: str = ""
     ) -> str:
-        vector = None
-        if self.embedder is not None:
-            before = await db(previous, workspace_id=self.workspace_id, scope=self.owner)
-            vector = mean(await self.embedder.embed(embedding_texts(text, before)))
+        vectors = await db(
+            vectors_of,
+            workspace_id=self.workspace_id,
+            scope=self.owner,
+            text=text,
+            embed=self.embed,
+        )
         draft = Draft(
             text=text,
             scope=self.owner,
@@ -103,17 +113,12 @@ class DbMemory:
             importance=importance,
             provenance=self.provenance,
             key=key,
-            vector=vector,
-            embedding_model="" if self.embedder is None else self.embedder.model_id,
+            vectors=vectors,
         )
         return await db(self._remember, draft)
 
     async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[MemoryHit]:
-        question = Question(text=query)
-        if self.embedder is not None:
-            vector = (await self.embedder.embed([query]))[0]
-            question = Question(text=query, vector=vector, model_id=self.embedder.model_id)
-        return await db(self._recall, question, limit, given)
+        return await db(self._recall, query, limit, given)
 
     async def give(self, scores: Mapping[str, float]) -> None:
         if scores:
@@ -124,11 +129,12 @@ class DbMemory:
             self.fence()
             return add(workspace_id=self.workspace_id, draft=draft, now=timezone.now())
 
-    def _recall(self, question: Question, limit: int, given: bool) -> list[MemoryHit]:  # noqa: FBT001 -- `db` passes by position
+    def _recall(self, query: str, limit: int, given: bool) -> list[MemoryHit]:  # noqa: FBT001 -- `db` passes by position
         hits = search(
             workspace_id=self.workspace_id,
             scopes=self.readable,
-            question=question,
+            query=query,
+            meaning=self.embed is not None,
             limit=limit,
             now=timezone.now(),
         )
@@ -145,27 +151,34 @@ class DbMemory:
         )
 
 
-def embedding_texts(text: str, before: str) -> list[str]:
-    """Return the texts whose vectors' mean stands for an entry that was said after `before`."""
-    return [text, f"{before}\n{text}"] if before else [text]
-
-
-def mean(vectors: Sequence[Sequence[float]]) -> list[float]:
-    """Return the unit vector between these."""
-    summed = [sum(column) for column in zip(*vectors, strict=True)]
-    length = sum(x * x for x in summed) ** 0.5 or 1.0
-    return [x / length for x in summed]
+def vectors_of(
+    *,
+    workspace_id: str,
+    scope: Scope,
+    text: str,
+    embed: Embed | None,
+    occasion: str = "",
+    until: MemoryEntry | None = None,
+) -> Vectors:
+    """Return an entry's vectors, by all models that its scope needs; none without `embed`."""
+    if embed is None:
+        return Vectors()
+    follows, before = previous(
+        workspace_id=workspace_id, scope=scope, occasion=occasion, until=until
+    )
+    made = embed(workspace_id=workspace_id, scope=str(scope), texts=embedding_texts(text, before))
+    return Vectors(by_model={name: mean(of) for name, of in made.items()}, follows=follows)
 
 
 def previous(
     *, workspace_id: str, scope: Scope, occasion: str = "", until: MemoryEntry | None = None
-) -> str:
-    """Return what was said last in a scope on the same occasion, before `until` where it is given.
+) -> tuple[str, str]:
+    """Return the id and text of what was said last in a scope on the same occasion.
 
-    Empty when nothing was.
+    Before `until` where it is given; empty when nothing was.
     """
     if not memory_neighbours.has_order(scope.kind, occasion):
-        return ""
+        return "", ""
     rows = MemoryEntry.objects.filter(
         workspace_id=workspace_id, scope=scope.kind, scope_id=scope.id, occasion=occasion
     )
@@ -173,7 +186,8 @@ def previous(
     if until is not None:
         earlier = Q(created_at=until.created_at, pk__lt=until.pk)
         rows = rows.filter(Q(created_at__lt=until.created_at) | earlier)
-    return rows.order_by("-created_at", "-pk").values_list("text", flat=True).first() or ""
+    row = rows.order_by("-created_at", "-pk").values_list("pk", "text").first()
+    return ("", "") if row is None else (str(row[0]), row[1])
 
 
 def add(*, workspace_id: str, draft: Draft, now: datetime) -> str:
@@ -211,11 +225,11 @@ def add(*, workspace_id: str, draft: Draft, now: datetime) -> str:
         review=draft.review,
         valid_from=now,
     )
-    index(row, vectors={} if draft.vector is None else {draft.embedding_model: draft.vector})
+    index(row, vectors=draft.vectors)
     return str(row.pk)
 
 
-def index(row: MemoryEntry, *, vectors: Mapping[str, Sequence[float]], anew: bool = False) -> None:
+def index(row: MemoryEntry, *, vectors: Vectors, anew: bool = False) -> None:
     """Make an entry findable; `anew` when it may be in the index already. In a transaction."""
     workspace_id = str(row.workspace_id)  # pyright: ignore[reportAttributeAccessIssue] -- Django's
     if anew:
@@ -225,7 +239,11 @@ def index(row: MemoryEntry, *, vectors: Mapping[str, Sequence[float]], anew: boo
         workspace_id=workspace_id,
         scope=str(scope),
         memory=knowledge.Memory(
-            memory_id=str(row.pk), text=row.text, occasion=row.occasion, vectors=vectors
+            memory_id=str(row.pk),
+            text=row.text,
+            occasion=row.occasion,
+            vectors=vectors.by_model,
+            follows=vectors.follows,
         ),
     )
     if anew:
@@ -274,20 +292,23 @@ def search(
     *,
     workspace_id: str,
     scopes: Sequence[Scope],
-    question: Question,
+    query: str,
     limit: int,
     now: datetime,
+    meaning: bool = True,
+    fusion: Fusion = "convex",
 ) -> list[MemoryHit]:
     """Return what is remembered in these scopes and fits, best first, ties by id.
 
-    Rejected entries and those that hold no longer are left out.
+    Rejected entries and those that hold no longer are left out. `meaning` False searches words
+    alone.
     """
     fits = knowledge.memory_find(
         workspace_id=workspace_id,
         scopes=[str(scope) for scope in scopes],
-        query=storable(question.text),
-        vector=question.vector,
-        model_id=question.model_id,
+        query=storable(query),
+        meaning=meaning,
+        fusion=fusion,
     )
     joined = with_neighbours(fits, memory_neighbours.of_entries(list(fits)))
     best = sorted(joined, key=lambda key: (-joined[key], key))[: max(_CANDIDATES, limit)]

@@ -25,6 +25,7 @@ from knowledge.models import (
     Document,
     DocumentSource,
     EmbeddingModel,
+    Reembedding,
     StatisticsDelta,
 )
 from loomsite.access.admin import fields
@@ -265,3 +266,21 @@ class StatisticsDeltaAdmin(LoomAdmin):
     defer = ("terms", "chunk_counts")
     ordering = ("-id",)
     empty = "Changes of statistics that are not folded in yet."
+
+
+@admin.register(Reembedding)
+class ReembeddingAdmin(LoomAdmin):
+    list_display = (
+        row("collection"),
+        row("from_model", "from"),
+        row("to_model", "to"),
+        badge("status", {"done": "success", "failed": "danger", "running": "info"}),
+        "done",
+        "total",
+        short("error", chars=60),
+        ago("created_at"),
+    )
+    list_select_related = ("collection", "from_model", "to_model")
+    list_filter = ("status",)
+    ordering = ("-created_at",)
+    empty = "Collections that move from one embedding model to another."

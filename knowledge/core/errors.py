@@ -7,11 +7,14 @@ KnowledgeError
 │   ├── FormatUnsupported   nobody here reads this kind of file
 │   └── DocumentUnreadable  malformed, encrypted, or it would not be read within the limits
 ├── DocumentBusy          somebody else kept changing the same document
+├── CollectionBusy        it is being moved to another embedding model
+├── ReembeddingMissing    no such move is under way in the workspace
 ├── CollectionMissing     no such collection in the workspace
 ├── DocumentMissing       no such document in the workspace
 ├── CollectionInvalid     a name that cannot name a collection
 ├── SearchInvalid         a query, filter or option that cannot be understood
-└── EmbeddingUnavailable  the embedding endpoint did not give usable vectors
+├── EmbeddingUnavailable  the embedding endpoint did not give usable vectors
+└── RerankUnavailable     the reranker did not give usable scores
 """
 
 from dataclasses import dataclass, field
@@ -68,6 +71,18 @@ class DocumentBusy(KnowledgeError):
 
 
 @dataclass(eq=False)
+class CollectionBusy(KnowledgeError):
+    code: str = field(default="knowledge.collection_busy", kw_only=True)
+    status: int = field(default=409, kw_only=True)
+
+
+@dataclass(eq=False)
+class ReembeddingMissing(KnowledgeError):
+    code: str = field(default="knowledge.reembedding_missing", kw_only=True)
+    status: int = field(default=404, kw_only=True)
+
+
+@dataclass(eq=False)
 class CollectionMissing(KnowledgeError):
     code: str = field(default="knowledge.collection_missing", kw_only=True)
     status: int = field(default=404, kw_only=True)
@@ -92,5 +107,12 @@ class SearchInvalid(KnowledgeError):
 @dataclass(eq=False)
 class EmbeddingUnavailable(KnowledgeError):
     code: str = field(default="knowledge.embedding_unavailable", kw_only=True)
+    status: int = field(default=503, kw_only=True)
+    retryable: bool = field(default=True, kw_only=True)
+
+
+@dataclass(eq=False)
+class RerankUnavailable(KnowledgeError):
+    code: str = field(default="knowledge.rerank_unavailable", kw_only=True)
     status: int = field(default=503, kw_only=True)
     retryable: bool = field(default=True, kw_only=True)

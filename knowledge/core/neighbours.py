@@ -1,6 +1,6 @@
 """What was said next to a memory speaks for it: a question's words are often in the turn before."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 WEIGHTS = {1: 0.5, 2: 0.3}  # by distance: of what a neighbour's score adds to one's own
 REACH = max(WEIGHTS)
@@ -22,3 +22,15 @@ def with_neighbours(
         share = WEIGHTS[distance] * scores[memory_id] / _FULL
         joined[neighbour] = joined.get(neighbour, 0.0) + share
     return joined
+
+
+def embedding_texts(text: str, before: str) -> list[str]:
+    """Return the texts whose vectors' mean stands for an entry that was said after `before`."""
+    return [text, f"{before}\n{text}"] if before else [text]
+
+
+def mean(vectors: Sequence[Sequence[float]]) -> list[float]:
+    """Return the unit vector between these."""
+    summed = [sum(column) for column in zip(*vectors, strict=True)]
+    length = sum(x * x for x in summed) ** 0.5 or 1.0
+    return [x / length for x in summed]

@@ -22,6 +22,16 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
 
 
+class Reranker(Protocol):
+    """Judge passages against a query, together; blocks, any thread.
+
+    Raises:
+        RerankUnavailable: from `rerank`, when no usable scores came back.
+    """
+
+    def rerank(self, query: str, texts: Sequence[str]) -> list[float]: ...
+
+
 class Index(Protocol):
     """The chunks somebody may search: bound to a workspace, collections and filters when made.
 
@@ -47,9 +57,9 @@ class Index(Protocol):
         ...
 
     def term_counts(
-        self, chunk_ids: Sequence[int], terms: Sequence[int]
+        self, chunk_ids: Sequence[int], terms: Sequence[int] | None
     ) -> dict[int, tuple[int, dict[int, int]]]:
-        """Return for each chunk its length and how often each of these terms occurs in it."""
+        """Return for each chunk its length and how often each of these terms, or any, occurs."""
         ...
 
     def passages(self, chunk_ids: Sequence[int]) -> list[Passage]:

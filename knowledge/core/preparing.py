@@ -74,9 +74,9 @@ def clean_values(value: Any) -> Any:  # noqa: ANN401 -- whatever JSON holds
     return value
 
 
-def digest_of(loaded: LoadedText, *, title: str, language: str, model: str) -> str:
+def digest_of(loaded: LoadedText, *, title: str, language: str) -> str:
     """Return the digest of all that decides what is indexed of a document."""
-    parts = (_VERSION, loaded.source_type, language, model, title, loaded.text)
+    parts = (_VERSION, loaded.source_type, language, title, loaded.text)
     return _digest(*parts)
 
 
@@ -105,12 +105,17 @@ def cut(loaded: LoadedText, *, title: str, language: str) -> tuple[PreparedChunk
                 end=span.end,
                 heading=heading,
                 text=text,
-                embedding_text="\n".join(part for part in (title, heading, text) if part),
+                embedding_text=embedding_text(title, heading, text),
                 terms=term_counts(title, heading, text, language=language),
                 digest=_digest(_VERSION, language, title, heading, text),
             )
         )
     return tuple(chunks)
+
+
+def embedding_text(title: str, heading: str, text: str) -> str:
+    """Return what a chunk's vector is made of."""
+    return "\n".join(part for part in (title, heading, text) if part)
 
 
 def _digest(*parts: str) -> str:

@@ -81,7 +81,7 @@ def fuse_convex(
     """
     floor = 0.0 if len(lexical) < depth else None
     totals: dict[int, float] = {}
-    for scaled, share in ((_scaled(lexical, floor), 1 - weight), (_scaled(dense), weight)):
+    for scaled, share in ((min_max(lexical, floor), 1 - weight), (min_max(dense), weight)):
         for chunk_id, score in scaled.items():
             totals[chunk_id] = totals.get(chunk_id, 0.0) + share * score
     return best(totals, limit=len(totals))
@@ -99,7 +99,7 @@ def fuse_rrf(lexical: Sequence[Scored], dense: Sequence[Scored]) -> list[Scored]
 
 def single(scored: Sequence[Scored]) -> list[Scored]:
     """Return one list alone, its scores scaled to [0, 1]."""
-    return best(_scaled(scored), limit=len(scored))
+    return best(min_max(scored), limit=len(scored))
 
 
 def with_feedback(
@@ -115,7 +115,8 @@ def with_feedback(
     ]
 
 
-def _scaled(scored: Sequence[Scored], floor: float | None = None) -> dict[int, float]:
+def min_max(scored: Sequence[Scored], floor: float | None = None) -> dict[int, float]:
+    """Return a list's scores between 0, or `floor`, and 1, by chunk."""
     if not scored:
         return {}
     low = min(item.score for item in scored) if floor is None else floor

@@ -1,56 +1,61 @@
-"""The search itself: two lists over an index, one answer. Knows its index and embedder as ports."""
+"""The search itself: two lists over an index, one answer. Knows the world as ports."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from knowledge.core.analysis import analyze, highlights, term_id
-from knowledge.core.errors import SearchInvalid
-from knowledge.core.ports import Embedder, Index
-from knowledge.core.ranking import (
-    fuse_convex,
-    fuse_rrf,
-    query_weights,
-    saturation,
-    single,
-    with_feedback,
-)
-from knowledge.core.types import CorpusStatistics, Hit, Passage, Scored, ScoreTerms, SearchQuery
+from knowledge.core.analysis import highlights, term_id
+from knowledge.core.errors import RerankUnavailable, SearchInvalid
+from knowledge.core.lists import DEPTH, Lists, Space, gather, query_terms
+from knowledge.core.ports import Index, Reranker
+from knowledge.core.ranking import fuse_convex, fuse_rrf, saturation, single
+from knowledge.core.types import Hit, Passage, Scored, ScoreTerms, SearchQuery
 
-DEPTH = 200  # of each list; min-max scores of shorter ones say less
 MAX_LIMIT = 200
 MAX_QUERY_CHARS = 200_000
-_FEEDBACK_CHUNKS = 3
+_RERANKED = 50  # passages that a reranker is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Lists:
-    lexical: Sequence[Scored]
-    dense: Sequence[Scored]
-    vector: Sequence[float] | None
-    weights: dict[int, float]
-    statistics: CorpusStatistics
+class _Answer:
+    """Passages, best first, and how they came to be there."""
+
+    passages: Sequence[Passage]
+    scores: Mapping[int, float]
+    fused: Mapping[int, float]
+    reranked: Mapping[int, float]
+    notes: tuple[str, ...]
 
 
-def search(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> list[Hit]:
+def search(
+    query: SearchQuery,
+    *,
+    index: Index,
+    spaces: Sequence[Space] = (),
+    reranker: Reranker | None = None,
+    notes: Sequence[str] = (),
+) -> list[Hit]:
     """Return the passages that answer a query, best first.
 
-    The index is bound to what the asker may see; without an embedder words alone are searched.
+    The index is bound to what the asker may see; without spaces words alone are searched. A
+    reranker that fails leaves the order as it was, and the hits' terms say so.
+
+    Args:
+        query: What is asked.
+        index: All that may be found.
+        spaces: The vectors to search, by one model or by several.
+        reranker: Orders the best passages anew.
+        notes: What the caller had to leave out, for those who ask for an explanation.
 
     Raises:
         SearchInvalid: The query is empty, or too long.
-        EmbeddingUnavailable: From the embedder.
+        EmbeddingUnavailable: From an embedder.
     """
     check(query)
-    lists = _lists(query, index=index, embedder=embedder)
-    if query.feedback and lists.vector is not None and query.fusion in ("convex", "rrf"):
-        first = _fused(query, lists)
-        near = index.vectors([item.chunk_id for item in first[:_FEEDBACK_CHUNKS]])
-        if near:
-            moved = with_feedback(lists.vector, near)
-            lists = replace(lists, dense=index.dense(moved, limit=DEPTH))
-    return _hits(query, _fused(query, lists), lists, index=index)
+    lists = gather(query, index=index, spaces=spaces, fused=lambda lists: _fused(query, lists))
+    answer = _passages(query, _fused(query, lists), index=index, reranker=reranker)
+    answer = replace(answer, notes=(*notes, *answer.notes))
+    return _hits(query, answer, lists, index=index)
 
 
 def check(query: SearchQuery) -> None:
@@ -69,30 +74,7 @@ def check(query: SearchQuery) -> None:
         raise SearchInvalid(f"limit is {query.limit}: use 1 to {MAX_LIMIT}.")
 
 
-def _lists(query: SearchQuery, *, index: Index, embedder: Embedder | None) -> _Lists:
-    counts: Counter[int] = Counter()
-    for language in query.languages:  # a term of two languages counts once
-        counts |= Counter(term_id(term) for term in _query_terms(query, language))
-    statistics = index.statistics(sorted(counts))
-    weights = query_weights(counts, statistics)
-    lexical: list[Scored] = []
-    if weights and query.fusion != "dense":
-        lexical = index.lexical(weights, statistics=statistics, limit=DEPTH)
-    dense: list[Scored] = []
-    vector: list[float] | None = None
-    if embedder is not None and query.fusion != "lexical" and statistics.chunk_count:
-        (vector,) = embedder.embed([query.text])
-        dense = index.dense(vector, limit=DEPTH)
-    return _Lists(
-        lexical=lexical, dense=dense, vector=vector, weights=weights, statistics=statistics
-    )
-
-
-def _query_terms(query: SearchQuery, language: str) -> list[str]:
-    return analyze(query.text, language=language, query=True)
-
-
-def _fused(query: SearchQuery, lists: _Lists) -> list[Scored]:
+def _fused(query: SearchQuery, lists: Lists) -> list[Scored]:
     match query.fusion:
         case "convex":
             return fuse_convex(lists.lexical, lists.dense, depth=DEPTH)
@@ -104,24 +86,52 @@ def _fused(query: SearchQuery, lists: _Lists) -> list[Scored]:
             return single(lists.dense)
 
 
-def _hits(
-    query: SearchQuery, ranked: Sequence[Scored], lists: _Lists, *, index: Index
-) -> list[Hit]:
-    scores = {item.chunk_id: item.score for item in ranked}
+def _passages(
+    query: SearchQuery, ranked: Sequence[Scored], *, index: Index, reranker: Reranker | None
+) -> _Answer:
+    fused = {item.chunk_id: item.score for item in ranked}
+    wanted = query.limit if reranker is None else max(query.limit, _RERANKED)
     # Grouping drops chunks, and so may a concurrent delete: go on until there are enough.
     passages: list[Passage] = []
     documents: set[str] = set()
-    step = max(2 * query.limit, 20)
+    step = max(2 * wanted, 20)
     for start in range(0, len(ranked), step):
         for passage in index.passages([item.chunk_id for item in ranked[start : start + step]]):
             if query.group_by != "document" or passage.document_id not in documents:
                 passages.append(passage)
                 documents.add(passage.document_id)
-        if len(passages) >= query.limit:
+        if len(passages) >= wanted:
             break
-    passages = passages[: query.limit]
-    sought = {lang: frozenset(_query_terms(query, lang)) for lang in query.languages}
-    terms = _explain(query, passages, lists, index=index) if query.explain else {}
+    answer = _Answer(
+        passages=passages[: query.limit], scores=fused, fused=fused, reranked={}, notes=()
+    )
+    if reranker is None or not passages:
+        return answer
+    return _reranked(query, passages[:wanted], answer, reranker)
+
+
+def _reranked(
+    query: SearchQuery, passages: Sequence[Passage], answer: _Answer, reranker: Reranker
+) -> _Answer:
+    shown, rest = passages[:_RERANKED], passages[_RERANKED:]
+    try:
+        said = reranker.rerank(query.text, [f"{item.title}\n{item.text}".strip() for item in shown])
+    except RerankUnavailable as error:
+        return replace(answer, notes=(f"not reranked: {error}",))
+    reranked = {item.chunk_id: score for item, score in zip(shown, said, strict=True)}
+    low, high = min(said), max(said)
+    # What the reranker saw takes the upper half of the scale, in its order; the rest the lower.
+    scores = {chunk: score / 2 for chunk, score in answer.fused.items()}
+    for chunk, score in reranked.items():
+        scores[chunk] = 0.5 + ((score - low) / (high - low) / 2 if high > low else 0.25)
+    ordered = sorted(enumerate(shown), key=lambda place: (-reranked[place[1].chunk_id], place[0]))
+    best = [item for _, item in ordered] + list(rest)
+    return replace(answer, passages=best[: query.limit], scores=scores, reranked=reranked)
+
+
+def _hits(query: SearchQuery, answer: _Answer, lists: Lists, *, index: Index) -> list[Hit]:
+    sought = {lang: frozenset(query_terms(query, lang)) for lang in query.languages}
+    terms = _explain(query, answer, lists, index=index) if query.explain else {}
     return [
         Hit(
             document_id=passage.document_id,
@@ -129,40 +139,45 @@ def _hits(
             chunk_id=str(passage.chunk_id),
             title=passage.title,
             text=passage.text,
-            score=scores[passage.chunk_id],
+            score=answer.scores[passage.chunk_id],
             start=passage.start,
             end=passage.end,
             highlights=highlights(passage.text, sought),
             terms=terms.get(passage.chunk_id),
         )
-        for passage in passages
+        for passage in answer.passages
     ]
 
 
 def _explain(
-    query: SearchQuery, passages: Sequence[Passage], lists: _Lists, *, index: Index
+    query: SearchQuery, answer: _Answer, lists: Lists, *, index: Index
 ) -> dict[int, ScoreTerms]:
-    words: dict[int, str] = {}
+    words: dict[int, str] = {term_id(term): term for term in lists.expanded}
     for language in query.languages:
-        for term in _query_terms(query, language):
+        for term in query_terms(query, language):
             words.setdefault(term_id(term), term)
-    counts = index.term_counts([passage.chunk_id for passage in passages], list(lists.weights))
+    chunks = [passage.chunk_id for passage in answer.passages]
+    counts = index.term_counts(chunks, list(lists.weights))
     lexical = {item.chunk_id: item.score for item in lists.lexical}
     dense = {item.chunk_id: item.score for item in lists.dense}
     average = lists.statistics.average_length
     explained: dict[int, ScoreTerms] = {}
-    for passage in passages:
-        length, own = counts.get(passage.chunk_id, (0, {}))
+    for chunk in chunks:
+        length, own = counts.get(chunk, (0, {}))
         shares = {
-            words[term]: round(
+            words.get(term, "?"): round(
                 lists.weights[term] * saturation(count, length=length, average_length=average), 4
             )
             for term, count in own.items()
         }
-        explained[passage.chunk_id] = ScoreTerms(
-            bm25=lexical.get(passage.chunk_id),
-            dense=dense.get(passage.chunk_id),
+        explained[chunk] = ScoreTerms(
+            bm25=lexical.get(chunk),
+            dense=dense.get(chunk),
             words=dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))),
+            fused=answer.fused.get(chunk),
+            rerank=answer.reranked.get(chunk),
+            expanded=lists.expanded,
+            notes=answer.notes,
         )
     return explained
 

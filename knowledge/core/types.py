@@ -93,11 +93,22 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTerms:
-    """Why a hit ranks where it does: each list's score, and the BM25 share of each query word."""
+    """Why a hit ranks where it does: each list's score, and the BM25 share of each query word.
+
+    Attributes:
+        fused: The score of both lists together, before any reranking.
+        rerank: What the reranker said; None when it was not asked.
+        expanded: The words that were added to the query.
+        notes: What was left out of this search, and why.
+    """
 
     bm25: float | None
     dense: float | None
     words: Mapping[str, float]
+    fused: float | None = None
+    rerank: float | None = None
+    expanded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,7 @@ class SearchQuery:
         group_by: `document` gives the best chunk of each document only.
         explain: Attach the terms of each score.
         feedback: Search the vectors a second time with what the first three hits are about.
+        expand: Search the words a second time with those that mark the first three hits.
     """
 
     text: str
@@ -159,3 +171,4 @@ class SearchQuery:
     explain: bool = False
     fusion: Fusion = "convex"
     feedback: bool = True
+    expand: bool = False

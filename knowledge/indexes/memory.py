@@ -91,11 +91,11 @@ class MemoryIndex:
         return [list(vector) for vector in found if vector is not None]
 
     def term_counts(
-        self, chunk_ids: Sequence[int], terms: Sequence[int]
+        self, chunk_ids: Sequence[int], terms: Sequence[int] | None
     ) -> dict[int, tuple[int, dict[int, int]]]:
-        wanted = set(terms)
+        wanted = None if terms is None else set(terms)
         return {
-            i: (own.length, {t: n for t, n in own.counts.items() if t in wanted})
+            i: (own.length, {t: n for t, n in own.counts.items() if wanted is None or t in wanted})
             for i in chunk_ids
             if i in self._stored
             for own in [self._stored[i].chunk.terms]

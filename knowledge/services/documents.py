@@ -20,6 +20,7 @@ from knowledge.core.types import DocumentInput
 from knowledge.models import Collection, Document, DocumentSource
 from knowledge.selectors import CollectionRef
 from knowledge.services.ingest import Load, documents_ingest
+from knowledge.services.serving import EngineOf, nobody
 from knowledge.store import statistics
 
 INGEST_JOB = "knowledge.tasks.document_ingest_job"
@@ -90,7 +91,29 @@ def document_retry(*, workspace_id: UUID | str, document_id: UUID | str) -> None
         _queue(row.id)
 
 
-def document_ingest(*, document_id: UUID | str, load: Load, embedder: Embedder | None) -> str:
+def documents_retry(*, workspace_id: UUID | str, collection: str | None = None) -> int:
+    """Queue the ingest of all failed documents again whose source is kept; return how many."""
+    rows = Document.objects.filter(
+        workspace_id=workspace_id,
+        collection__kind=Collection.Kind.DOCUMENTS,
+        status=Document.Status.FAILED,
+        source__isnull=False,
+    )
+    if collection is not None:
+        rows = rows.filter(collection__slug=collection)
+    ids = list(rows.values_list("id", flat=True))
+    for document_id in ids:
+        document_retry(workspace_id=workspace_id, document_id=document_id)
+    return len(ids)
+
+
+def document_ingest(
+    *,
+    document_id: UUID | str,
+    load: Load,
+    embedder: Embedder | None,
+    engine_of: EngineOf = nobody,
+) -> str:
     """Ingest a document that was taken in, and return its status; safe to run twice.
 
     Raises:
@@ -127,6 +150,7 @@ def document_ingest(*, document_id: UUID | str, load: Load, embedder: Embedder |
             documents=[document],
             load=load,
             embedder=embedder,
+            engine_of=engine_of,
         )
     except EmbeddingUnavailable as error:
         Document.objects.filter(pk=row.pk).update(

@@ -46,21 +46,23 @@ def texts_embed(*, texts: Sequence[str], embedder: Embedder) -> list[list[float]
     return [known[digest] for digest in digests]
 
 
-def vectors_index_queue(*, collection_id: int, embedder: Embedder) -> None:
-    """Queue the indexing of a collection's vectors when it is large, and the index behind."""
-    if vectors.wants_indexing(collection_id, model_id=embedding_model_ensure(embedder=embedder)):
+def vectors_index_queue(*, collection_id: int) -> None:
+    """Queue the indexing of a collection's vectors when it is large, and an index behind."""
+    models = vectors.models_present(collection_id)
+    if any(vectors.wants_indexing(collection_id, model_id=number) for number in models):
         transaction.on_commit(
             lambda: current_app.send_task(INDEX_JOB, args=[collection_id]), robust=True
         )
 
 
-def vectors_index(*, collection_id: int, embedder: Embedder) -> bool:
-    """Bring the index of a collection's vectors up to date; False when somebody else does."""
-    return vectors.index_bring_up_to_date(
-        collection_id,
-        model_id=embedding_model_ensure(embedder=embedder),
-        dim=embedder.dim,
-    )
+def vectors_index(*, collection_id: int) -> bool:
+    """Bring the indexes of a collection's vectors up to date; False when somebody else does."""
+    models = EmbeddingModel.objects.filter(pk__in=vectors.models_present(collection_id))
+    done = [
+        vectors.index_bring_up_to_date(collection_id, model_id=model.pk, dim=model.dim)
+        for model in models.order_by("pk")
+    ]
+    return all(done)
 
 
 def _known(model_id: int, digests: Sequence[bytes]) -> dict[bytes, list[float]]:

@@ -1,7 +1,7 @@
 """Put documents into the index: read, cut, embed, and only then one short transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -25,14 +25,13 @@ from knowledge.core.preparing import (
 from knowledge.core.types import DocumentInput, LoadedText
 from knowledge.models import Chunk, ChunkVector, Document
 from knowledge.selectors import CollectionRef
-from knowledge.services.embeddings import (
-    embedding_model_ensure,
-    texts_embed,
-    vectors_index_queue,
-)
-from knowledge.store import statistics, writing
+from knowledge.services.embeddings import texts_embed, vectors_index_queue
+from knowledge.services.serving import EngineOf, engines_wanted, nobody, serving_held
+from knowledge.store import statistics, vectors, writing
 
 Load = Callable[[DocumentInput], LoadedText]
+Engines = Mapping[int, Embedder | None]  # by the number of their model; None: nobody runs it
+VectorsMade = Mapping[int, Mapping[str, Sequence[float]] | None]  # then by the chunk's digest
 
 _BATCH_DOCUMENTS = 64
 _ATTEMPTS = 3
@@ -57,12 +56,14 @@ def documents_ingest(
     documents: Iterable[DocumentInput],
     load: Load,
     embedder: Embedder | None,
+    engine_of: EngineOf = nobody,
 ) -> Iterator[IngestResult]:
     """Ingest documents and yield what became of each; a bad one never stops the others.
 
     A document replaces the one of the same external id. Chunks that did not change are neither
     stored nor embedded again, those that are gone are removed. A later document of a batch wins
-    over an earlier one of the same external id.
+    over an earlier one of the same external id. Vectors are made by the model that serves the
+    collection, and by the one it is being moved to: `embedder`, or whom `engine_of` gives by name.
 
     Raises:
         EmbeddingUnavailable: Documents already yielded stay.
@@ -70,15 +71,17 @@ def documents_ingest(
     remaining = iter(documents)
     while batch := list(islice(remaining, _BATCH_DOCUMENTS)):
         yield from _batch_ingest(
-            batch, workspace_id=workspace_id, collection=collection, load=load, embedder=embedder
+            batch,
+            workspace_id=workspace_id,
+            collection=collection,
+            load=load,
+            engines_now=lambda: _engines(collection.id, embedder, engine_of),
         )
         if statistics.delta_count(collection.id) >= statistics.FOLD_AFTER:
             statistics.statistics_fold(collection.id)
     if embedder is not None:
-        vectors_index_queue(collection_id=collection.id, embedder=embedder)
+        vectors_index_queue(collection_id=collection.id)
     statistics.statistics_fold(collection.id)
-    if embedder is not None:
-        vectors_index_queue(collection_id=collection.id, embedder=embedder)
 
 
 def _batch_ingest(
@@ -87,49 +90,43 @@ def _batch_ingest(
     workspace_id: UUID | str,
     collection: CollectionRef,
     load: Load,
-    embedder: Embedder | None,
+    engines_now: Callable[[], Engines],
 ) -> list[IngestResult]:
     results: dict[str, IngestResult] = {}
     prepared: dict[str, PreparedDocument] = {}
-    model = f"{embedder.model_id}/{embedder.dim}" if embedder is not None else ""
-    stored = dict(
-        Document.objects.filter(
-            collection_id=collection.id,
-            external_id__in=[item.external_id for item in batch],
-            status=Document.Status.READY,
-        ).values_list("external_id", "content_hash")
+    engines = engines_now()
+    known = Document.objects.filter(
+        collection_id=collection.id,
+        external_id__in=[item.external_id for item in batch],
+        status=Document.Status.READY,
     )
+    lacking = vectors.documents_lacking(
+        known.values_list("id", flat=True),
+        collection_id=collection.id,
+        model_ids=[model_id for model_id, engine in engines.items() if engine is not None],
+    )
+    stored = dict(known.exclude(id__in=lacking).values_list("external_id", "content_hash"))
     for item in batch:
         try:
-            document = _prepare(
-                item, load=load, language=collection.language, model=model, stored=stored
-            )
+            document = _prepare(item, load=load, language=collection.language, stored=stored)
         except DocumentRejected as error:
             prepared.pop(item.external_id, None)
             results[item.external_id] = _fail(item, error, workspace_id, collection)
         else:
             prepared[item.external_id] = document
-    vectors = _vectors(prepared.values(), embedder=embedder)
+    made = _vectors(prepared.values(), engines=engines)
     for _ in range(_ATTEMPTS):
-        written = _write(
-            prepared,
-            vectors=vectors,
-            model_id=embedding_model_ensure(embedder=embedder) if embedder is not None else None,
-            workspace_id=workspace_id,
-            collection=collection,
-        )
+        written = _write(prepared, made=made, workspace_id=workspace_id, collection=collection)
         results.update(written)
         # What changed under our hands since it was looked up: cut it after all, and try again.
         prepared = {
-            item.external_id: _prepare(
-                item, load=load, language=collection.language, model=model, stored={}
-            )
+            item.external_id: _prepare(item, load=load, language=collection.language, stored={})
             for item in batch
             if item.external_id in prepared and item.external_id not in written
         }
         if not prepared:
             break
-        vectors = _vectors(prepared.values(), embedder=embedder)
+        made = _vectors(prepared.values(), engines=engines_now())
     for external_id in prepared:
         error = DocumentBusy(f"{external_id!r} is being changed by somebody else: try again.")
         results[external_id] = _failed(external_id, error, document_id=None)
@@ -137,7 +134,7 @@ def _batch_ingest(
 
 
 def _prepare(
-    item: DocumentInput, *, load: Load, language: str, model: str, stored: dict[str, str]
+    item: DocumentInput, *, load: Load, language: str, stored: dict[str, str]
 ) -> PreparedDocument:
     """Read and cut a document; one whose digest is stored comes back without chunks."""
     check_external_id(item.external_id)
@@ -146,7 +143,7 @@ def _prepare(
         text=clean(loaded.text), title=clean(loaded.title), source_type=loaded.source_type
     )
     title = " ".join(clean(item.title or loaded.title).split())[:500]
-    digest = digest_of(loaded, title=title, language=language, model=model)
+    digest = digest_of(loaded, title=title, language=language)
     unchanged = stored.get(item.external_id) == digest
     return PreparedDocument(
         external_id=item.external_id,
@@ -160,27 +157,41 @@ def _prepare(
     )
 
 
-def _vectors(
-    documents: Iterable[PreparedDocument], *, embedder: Embedder | None
-) -> dict[str, list[float]]:
+def _vectors(documents: Iterable[PreparedDocument], *, engines: Engines) -> VectorsMade:
+    """Return a vector for each chunk's digest, by each model."""
+    texts = {chunk.digest: chunk.embedding_text for doc in documents for chunk in doc.chunks}
+    made: dict[int, dict[str, list[float]] | None] = {}
+    for model_id, engine in engines.items():
+        made[model_id] = None
+        if engine is not None:
+            embedded = texts_embed(texts=list(texts.values()), embedder=engine)
+            made[model_id] = dict(zip(texts, embedded, strict=True))
+    return made
+
+
+def _engines(collection_id: int, embedder: Embedder | None, engine_of: EngineOf) -> Engines:
     if embedder is None:
         return {}
-    texts = {chunk.digest: chunk.embedding_text for doc in documents for chunk in doc.chunks}
-    vectors = texts_embed(texts=list(texts.values()), embedder=embedder)
-    return dict(zip(texts, vectors, strict=True))
+    return engines_wanted(collection_id=collection_id, embedder=embedder, engine_of=engine_of)
 
 
 @transaction.atomic
 def _write(
     prepared: dict[str, PreparedDocument],
     *,
-    vectors: dict[str, list[float]],
-    model_id: int | None,
+    made: VectorsMade,
     workspace_id: UUID | str,
     collection: CollectionRef,
 ) -> dict[str, IngestResult]:
     """Store what was prepared; leaves out what has changed since and was not cut."""
+    if made and not serving_held(collection_id=collection.id, model_ids=made):
+        return {}
     rows = _rows_locked(prepared, workspace_id=workspace_id, collection=collection)
+    lacking = vectors.documents_lacking(
+        [row.id for row in rows.values()],
+        collection_id=collection.id,
+        model_ids=[model_id for model_id, by_digest in made.items() if by_digest is not None],
+    )
     now = timezone.now()
     results: dict[str, IngestResult] = {}
     changed: dict[UUID, PreparedDocument] = {}
@@ -188,7 +199,8 @@ def _write(
         row = rows.get(external_id)
         if row is None:  # deleted by somebody between our insert and our lock
             continue
-        unchanged = row.status == Document.Status.READY and row.content_hash == document.digest
+        same = row.status == Document.Status.READY and row.content_hash == document.digest
+        unchanged = same and row.id not in lacking
         if not unchanged and not document.chunks:
             continue
         if not unchanged:
@@ -202,7 +214,7 @@ def _write(
             status="unchanged" if unchanged else "ready",
             chunk_count=row.chunk_count,
         )
-    _chunks_replace(changed, vectors=vectors, model_id=model_id, collection_id=collection.id)
+    _chunks_replace(changed, made=made, collection_id=collection.id)
     # An upsert of rows that are there: bulk_update() takes twenty times as long.
     Document.objects.bulk_create(
         [rows[external_id] for external_id in results],
@@ -256,8 +268,7 @@ def _fill(row: Document, document: PreparedDocument) -> None:
 def _chunks_replace(
     documents: dict[UUID, PreparedDocument],
     *,
-    vectors: dict[str, list[float]],
-    model_id: int | None,
+    made: VectorsMade,
     collection_id: int,
 ) -> None:
     """Keep the chunks whose digest is still there, remove the others, add the new ones."""
@@ -283,7 +294,9 @@ def _chunks_replace(
         [writing.ChunkRow(chunk_id=row.pk, terms=chunk.terms) for row, chunk in new],
         collection_id=collection_id,
     )
-    if model_id is not None:
+    for model_id, by_digest in made.items():
+        if by_digest is None:
+            continue
         with_vector = set(
             ChunkVector.objects.filter(
                 collection_id=collection_id, model_id=model_id, chunk__in=[row.pk for row in kept]
@@ -291,7 +304,7 @@ def _chunks_replace(
         )
         rows = [row for row in kept if row.pk not in with_vector] + [row for row, _ in new]
         writing.vectors_write(
-            ((row.pk, vectors[row.content_hash]) for row in rows),
+            ((row.pk, by_digest[row.content_hash]) for row in rows),
             collection_id=collection_id,
             model_id=model_id,
         )

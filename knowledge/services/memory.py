@@ -30,12 +30,14 @@ class Memory:
         memory_id: The caller's id of it; hits carry it as `external_id`.
         occasion: When and where it was said, in words: searched with the text.
         vectors: Its unit vector by each model that made one, under the model's name.
+        follows: The id of the memory before it, whose text is in its vectors too.
     """
 
     memory_id: str
     text: str
     occasion: str
     vectors: Mapping[str, Sequence[float]]
+    follows: str = ""
 
 
 def memory_index(*, workspace_id: UUID | str, scope: str, memory: Memory) -> None:
@@ -50,6 +52,7 @@ def memory_index(*, workspace_id: UUID | str, scope: str, memory: Memory) -> Non
         text=memory.text,
         source_type="text",
         tags=[SHOWN],
+        metadata={"follows": memory.follows} if memory.follows else {},
         status=Document.Status.READY,
         content_hash=digest,
         chunk_count=1,
@@ -67,11 +70,11 @@ def memory_index(*, workspace_id: UUID | str, scope: str, memory: Memory) -> Non
         [writing.ChunkRow(chunk_id=chunk.pk, terms=terms)], collection_id=collection.id
     )
     for model, vector in sorted(memory.vectors.items()):
-        writing.vectors_write(
-            [(chunk.pk, vector)],
-            collection_id=collection.id,
-            model_id=_model_id(model, len(vector)),
+        model_id = _model_id(model, len(vector))
+        Collection.objects.filter(pk=collection.pk, embedding_model=None).update(
+            embedding_model=model_id
         )
+        writing.vectors_write([(chunk.pk, vector)], collection_id=collection.id, model_id=model_id)
     transaction.on_commit(lambda: _tidy(collection.id), robust=True)
 
 

@@ -182,16 +182,19 @@ class DatabaseIndex:
         return [list(stored[chunk]) for chunk in chunk_ids if chunk in stored]
 
     def term_counts(
-        self, chunk_ids: Sequence[int], terms: Sequence[int]
+        self, chunk_ids: Sequence[int], terms: Sequence[int] | None
     ) -> dict[int, tuple[int, dict[int, int]]]:
         found = rows(
             "SELECT chunk_id, length, terms, counts FROM knowledge_chunkterms "
             "WHERE chunk_id = ANY(%(chunks)s) AND collection_id = ANY(%(collections)s::int[])",
             {"chunks": list(chunk_ids), "collections": self._collections},
         )
-        wanted = set(terms)
+        wanted = None if terms is None else set(terms)
         return {
-            chunk: (length, {t: n for t, n in zip(own, counts, strict=True) if t in wanted})
+            chunk: (
+                length,
+                {t: n for t, n in zip(own, counts, strict=True) if wanted is None or t in wanted},
+            )
             for chunk, length, own, counts in found
         }
 

@@ -6,15 +6,17 @@ New rows stay unmarked, and are scanned exactly, until they are moved: a live HN
 150 rows a second, an ingest brings more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
 from django.db import connection, transaction
 
-from knowledge.store.rows import rows
+from knowledge.store.rows import dense_text, rows
 
 EXACT_LIMIT = 20_000
 MOVE_AFTER = 2_000  # fresh rows; a search scans them exactly
 _MOVED = 500  # rows a transaction
+_REMOVED = 5_000
 _BUILD_LOCK = 0x686E7377  # the first half of the advisory lock; the second is the collection
 
 
@@ -53,6 +55,95 @@ def index_bring_up_to_date(collection_id: int, *, model_id: int, dim: int) -> bo
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_BUILD_LOCK, collection_id])
     return True
+
+
+def chunks_lacking(collection_id: int, *, model_id: int, limit: int) -> list[int]:
+    """Return chunks of a collection that have no vector by this model, lowest first."""
+    found = rows(
+        "SELECT t.chunk_id FROM knowledge_chunkterms t WHERE t.collection_id = %(c)s "
+        "AND NOT EXISTS (SELECT 1 FROM knowledge_chunkvector v WHERE v.collection_id = %(c)s "
+        "AND v.model_id = %(m)s AND v.chunk_id = t.chunk_id) ORDER BY 1 LIMIT %(n)s",
+        {"c": collection_id, "m": model_id, "n": limit},
+    )
+    return [row[0] for row in found]
+
+
+def documents_lacking(
+    document_ids: Iterable[UUID], *, collection_id: int, model_ids: Iterable[int]
+) -> set[UUID]:
+    """Return those of these documents with a chunk that lacks a vector by one of these models."""
+    found = rows(
+        "SELECT DISTINCT k.document_id FROM knowledge_chunk k, unnest(%(m)s::int[]) AS m(id) "
+        "WHERE k.document_id = ANY(%(d)s) AND NOT EXISTS (SELECT 1 FROM knowledge_chunkvector v "
+        "WHERE v.collection_id = %(c)s AND v.model_id = m.id AND v.chunk_id = k.id)",
+        {"c": collection_id, "m": list(model_ids), "d": list(document_ids)},
+    )
+    return {row[0] for row in found}
+
+
+def progress(collection_id: int, *, model_id: int) -> tuple[int, int]:
+    """Return how many chunks a collection has, and how many of them a vector by this model."""
+    found = rows(
+        "SELECT (SELECT count(*) FROM knowledge_chunkterms WHERE collection_id = %(c)s), "
+        "(SELECT count(*) FROM knowledge_chunkvector WHERE collection_id = %(c)s "
+        "AND model_id = %(m)s)",
+        {"c": collection_id, "m": model_id},
+    )
+    return found[0][0], found[0][1]
+
+
+def models_present(collection_id: int) -> list[int]:
+    """Return the models that a collection has vectors by."""
+    found = rows(
+        "SELECT m.id FROM knowledge_embeddingmodel m WHERE EXISTS (SELECT 1 FROM "
+        "knowledge_chunkvector v WHERE v.collection_id = %(c)s AND v.model_id = m.id) ORDER BY 1",
+        {"c": collection_id},
+    )
+    return [row[0] for row in found]
+
+
+def vectors_add(made: Mapping[int, Sequence[float]], *, collection_id: int, model_id: int) -> None:
+    """Store vectors of chunks that are still there and have none by this model yet.
+
+    A chunk that somebody is changing or deleting just now is left out: it can be asked for again.
+    """
+    chunk_ids = sorted(made)
+    values = {
+        "c": collection_id,
+        "m": model_id,
+        "ids": chunk_ids,
+        "vectors": [dense_text(made[chunk_id]) for chunk_id in chunk_ids],
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "WITH held AS MATERIALIZED (SELECT id FROM knowledge_chunk WHERE id = ANY(%(ids)s) "
+            "FOR KEY SHARE SKIP LOCKED) "
+            "INSERT INTO knowledge_chunkvector (collection_id, model_id, chunk_id, vector, indexed)"
+            " SELECT %(c)s, %(m)s, x.id, x.v::halfvec, false "
+            "FROM unnest(%(ids)s::bigint[], %(vectors)s::text[]) AS x(id, v) "
+            "JOIN held USING (id) ORDER BY x.id ON CONFLICT DO NOTHING",
+            values,
+        )
+
+
+def vectors_remove(collection_id: int, *, model_id: int) -> None:
+    """Remove all of a collection's vectors by one model, some at a time."""
+    removed = _REMOVED
+    while removed == _REMOVED:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM knowledge_chunkvector WHERE collection_id = %s AND model_id = %s "
+                "AND chunk_id = ANY(ARRAY(SELECT chunk_id FROM knowledge_chunkvector "
+                "WHERE collection_id = %s AND model_id = %s LIMIT %s))",
+                [collection_id, model_id, collection_id, model_id, _REMOVED],
+            )
+            removed = cursor.rowcount
+
+
+def index_drop(collection_id: int, *, model_id: int) -> None:
+    """Drop a collection's HNSW index of one model, if there is one; not inside a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{_name(collection_id, model_id)}"')
 
 
 def indexes_drop(collection_id: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knowledge import selectors
+from knowledge.core.lists import Space
 from knowledge.core.ports import Embedder
 from knowledge.core.retrieval import search
 from knowledge.core.types import DocumentInput, Filters, Hit, SearchQuery
@@ -43,8 +44,13 @@ class Shelf:
         return search(
             SearchQuery(text=query, **options),
             index=self.index(filters),
-            embedder=self.embedder,
+            spaces=self.spaces(filters),
         )
+
+    def spaces(self, filters: Filters | None = None) -> list[Space]:
+        if self.embedder is None:
+            return []
+        return [Space(embedder=self.embedder, index=self.index(filters))]
 
     def found(self, query: str, *, filters: Filters | None = None, **options) -> list[str]:
         hits = self.search(query, filters=filters, **options)

@@ -30,6 +30,9 @@ class Command(KnowledgeCommand):
         parser.add_argument("--data", required=True, type=Path, metavar="DIR")
         parser.add_argument("--run", required=True, type=Path, metavar="FILE")
         parser.add_argument("--depth", type=int, default=_MAX_DEPTH, metavar="N")
+        parser.add_argument(
+            "--fusion", choices=["convex", "rrf", "lexical", "dense"], default="convex"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -115,6 +118,7 @@ class Command(KnowledgeCommand):
                         scope="session",
                         scope_id=scopes[conversation],
                         limit=options["depth"],
+                        fusion=options["fusion"],
                     )
                     for rank, hit in enumerate(hits, start=1):
                         last = min(hit.score, last - 1e-6)  # scorers break ties by id

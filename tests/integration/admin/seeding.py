@@ -239,7 +239,8 @@ class Seeds:
             k.StatisticsDelta, collection_id=collection.pk, chunk_count=1, total_length=1,
             terms=[1], chunk_counts=[1],
         )  # fmt: skip
-        self.make(k.EmbeddingModel, name=f"model-{tag}", dim=3)
+        model = self.make(k.EmbeddingModel, name=f"model-{tag}", dim=3)
+        self.make(k.Reembedding, workspace=w, collection=collection, to_model=model, error=EVIL)
 
     def _beat(self, tag: str) -> None:
         number = sum(tag.encode()) * 100 + self.number

@@ -10,7 +10,6 @@ from agents.store.memories import WORKSPACE, DbMemory
 from knowledge import wiring as knowledge
 from knowledge.core.errors import CollectionMissing, DocumentMissing
 from knowledge.models import ChunkTerms, Collection, Document, Posting
-from knowledge.testing import WordEmbedder
 from loomsite.access.core.errors import InputInvalid
 from tests.factories.agents import make_run, make_workspace, open_fence
 
@@ -18,14 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def remember(workspace_id, text, **options):
-    words = WordEmbedder()
-    return memories.memory_remember(
-        workspace_id=workspace_id,
-        text=text,
-        embed=words.embed,
-        embedding_model=words.model_id,
-        **options,
-    )
+    return wiring.memory_remember(workspace_id=workspace_id, text=text, **options)
 
 
 def recalled(workspace_id, query, **options):
@@ -177,7 +169,7 @@ async def test_what_a_run_was_given_is_noted_and_fades_when_such_runs_fail():
         owner=WORKSPACE,
         readable=(WORKSPACE,),
         provenance={"run_id": request.run_id},
-        embedder=None,
+        embed=None,
         fence=open_fence,
     )
 

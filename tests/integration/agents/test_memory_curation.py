@@ -198,7 +198,7 @@ async def test_a_run_held_out_recalls_nothing_and_what_it_missed_is_noted():
             owner=WORKSPACE,
             readable=(WORKSPACE,),
             provenance={"run_id": request.run_id},
-            embedder=None,
+            embed=None,
             fence=open_fence,
             held_out=held_out,
         )
@@ -226,7 +226,7 @@ async def test_what_found_no_room_in_the_window_is_not_noted_as_given():
         owner=WORKSPACE,
         readable=(WORKSPACE,),
         provenance={"run_id": request.run_id},
-        embedder=None,
+        embed=None,
         fence=open_fence,
     )
 

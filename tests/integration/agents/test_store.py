@@ -24,6 +24,7 @@ from agents.store.journal import DbJournal
 from agents.store.memories import WORKSPACE, DbMemory, Scope
 from agents.store.sessions import DbSessions
 from agents.store.wallet import DbWallet
+from knowledge.wiring import memory_vectors
 from tests.factories.agents import (
     Lost,
     lost_fence,
@@ -330,28 +331,19 @@ def test_another_agents_session_of_the_same_name_is_another_one():
     assert run(other.load("talk")) == SessionState()
 
 
-class Embedder:
-    """Two directions: what is about money, and what is not."""
-
-    model_id = "two"
-
-    async def embed(self, texts):
-        return [[1.0, 0.0] if "money" in text or "budget" in text else [0.0, 1.0] for text in texts]
-
-
-def memory_of(workspace_id, *, owner=WORKSPACE, embedder=None, fence=open_fence):
+def memory_of(workspace_id, *, owner=WORKSPACE, embed=None, fence=open_fence):
     return DbMemory(
         workspace_id=workspace_id,
         owner=owner,
         readable=(WORKSPACE, owner),
         provenance={"source": "test"},
-        embedder=embedder,
+        embed=embed,
         fence=fence,
     )
 
 
 def test_memory_is_found_by_meaning_and_by_word():
-    memory = memory_of(make_workspace(), embedder=Embedder())
+    memory = memory_of(make_workspace(), embed=memory_vectors)
     for text in ("The budget is tight.", "The cat is grey."):
         run(memory.remember(text))
 

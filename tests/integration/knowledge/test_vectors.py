@@ -39,7 +39,7 @@ def test_the_index_finds_what_the_scan_finds_and_fresh_rows_too():
     scanned = nearest(shelf, "loom weft n7")
     odd = nearest(shelf, "loom weft n7", filters=Filters(tags=("odd",)))
 
-    assert vectors_index(collection_id=shelf.ref.id, embedder=shelf.embedder)
+    assert vectors_index(collection_id=shelf.ref.id)
     model_id = embedding_model_ensure(embedder=shelf.embedder)
     assert vectors.ready_indexes([shelf.ref.id], model_id=model_id) == [shelf.ref.id]
     assert nearest(shelf, "loom weft n7") == scanned
@@ -48,14 +48,14 @@ def test_the_index_finds_what_the_scan_finds_and_fresh_rows_too():
     shelf.put_texts({"new": "zeppelin over the harbour"})
     assert ChunkVector.objects.filter(indexed=False).count() == 1
     assert shelf.found("zeppelin harbour", fusion="dense", limit=1) == ["new"]
-    vectors_index(collection_id=shelf.ref.id, embedder=shelf.embedder)
+    vectors_index(collection_id=shelf.ref.id)
     assert ChunkVector.objects.filter(indexed=False).count() == 0
     assert shelf.found("zeppelin harbour", fusion="dense", limit=1) == ["new"]
 
 
 def test_a_small_collection_beside_an_indexed_one_gets_all_of_its_hits():
     large = filled_shelf()
-    vectors_index(collection_id=large.ref.id, embedder=large.embedder)
+    vectors_index(collection_id=large.ref.id)
     small = make_shelf()
     small.put_texts({"a": "loom weft", "b": "sail wind"})
 
@@ -64,7 +64,7 @@ def test_a_small_collection_beside_an_indexed_one_gets_all_of_its_hits():
 
 def test_a_deleted_collection_takes_its_index_with_it():
     shelf = filled_shelf(20)
-    vectors_index(collection_id=shelf.ref.id, embedder=shelf.embedder)
+    vectors_index(collection_id=shelf.ref.id)
     model_id = embedding_model_ensure(embedder=shelf.embedder)
 
     collection_delete(workspace_id=shelf.workspace_id, slug="docs")

@@ -28,15 +28,14 @@ def test_chunks_carry_title_and_headings_into_what_is_embedded():
     assert chunk.heading == "Care"
 
 
-def test_the_digest_changes_with_text_title_language_and_model_and_nothing_else():
+def test_the_digest_changes_with_text_title_and_language_and_nothing_else():
     loaded = LoadedText(text="Looms weave.")
-    base = digest_of(loaded, title="t", language="english", model="m")
+    base = digest_of(loaded, title="t", language="english")
 
-    assert base == digest_of(loaded, title="t", language="english", model="m")
-    assert base != digest_of(loaded, title="u", language="english", model="m")
-    assert base != digest_of(loaded, title="t", language="german", model="m")
-    assert base != digest_of(loaded, title="t", language="english", model="n")
-    assert base != digest_of(LoadedText(text="x"), title="t", language="english", model="m")
+    assert base == digest_of(loaded, title="t", language="english")
+    assert base != digest_of(loaded, title="u", language="english")
+    assert base != digest_of(loaded, title="t", language="german")
+    assert base != digest_of(LoadedText(text="x"), title="t", language="english")
 
 
 def test_a_document_without_text_or_with_too_much_is_refused():

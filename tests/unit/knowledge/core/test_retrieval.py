@@ -1,6 +1,7 @@
 import pytest
 
-from knowledge.core.errors import SearchInvalid
+from knowledge.core.errors import RerankUnavailable, SearchInvalid
+from knowledge.core.lists import Space
 from knowledge.core.preparing import cut
 from knowledge.core.retrieval import hit_value, search
 from knowledge.core.types import LoadedText, SearchQuery
@@ -23,8 +24,14 @@ def index_of(texts, embedder=None):
     return index
 
 
+def spaces_of(index, embedder):
+    return [] if embedder is None else [Space(embedder=embedder, index=index)]
+
+
 def found(query, *, index, embedder=None, **options):
-    hits = search(SearchQuery(text=query, **options), index=index, embedder=embedder)
+    hits = search(
+        SearchQuery(text=query, **options), index=index, spaces=spaces_of(index, embedder)
+    )
     return [hit.document_id for hit in hits]
 
 
@@ -71,9 +78,7 @@ def test_grouping_by_document_keeps_the_best_chunk_of_each():
 
 
 def test_explain_gives_the_share_of_each_word():
-    hits = search(
-        SearchQuery(text="weaving cloth", explain=True), index=index_of(TEXTS), embedder=None
-    )
+    hits = search(SearchQuery(text="weaving cloth", explain=True), index=index_of(TEXTS))
 
     terms = hits[0].terms
     assert hits[0].document_id == "loom"
@@ -82,7 +87,7 @@ def test_explain_gives_the_share_of_each_word():
 
 
 def test_a_hit_points_into_its_document_and_shows_terms_only_when_asked():
-    (hit,) = search(SearchQuery(text="sail"), index=index_of(TEXTS), embedder=None)
+    (hit,) = search(SearchQuery(text="sail"), index=index_of(TEXTS))
 
     assert TEXTS["sail"][hit.start : hit.end] == hit.text
     assert hit_value(hit) == {
@@ -103,4 +108,82 @@ def test_a_hit_points_into_its_document_and_shows_terms_only_when_asked():
 )
 def test_a_query_that_cannot_be_answered_is_refused(options):
     with pytest.raises(SearchInvalid):
-        search(SearchQuery(**options), index=MemoryIndex(), embedder=None)
+        search(SearchQuery(**options), index=MemoryIndex())
+
+
+class LastFirst:
+    """A reranker that likes the later of the texts it is shown, or is away."""
+
+    def __init__(self, *, away=False):
+        self.away = away
+        self.asked = []
+
+    def rerank(self, query, texts):
+        if self.away:
+            raise RerankUnavailable("the reranker answered 503")
+        self.asked.append((query, list(texts)))
+        return [float(place) for place in range(len(texts))]
+
+
+def many(count):
+    return index_of({f"d{i:03}": "loom " * (count - i) for i in range(count)})
+
+
+def test_a_reranker_orders_the_best_passages_anew_and_the_others_come_after():
+    index, judge = many(60), LastFirst()
+    plain = search(SearchQuery(text="loom", limit=60), index=index)
+
+    hits = search(SearchQuery(text="loom", limit=60, explain=True), index=index, reranker=judge)
+
+    ids = [hit.document_id for hit in plain]
+    assert [hit.document_id for hit in hits] == ids[:50][::-1] + ids[50:]
+    assert [len(texts) for _, texts in judge.asked] == [50]
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert 0 <= min(scores) <= max(scores) <= 1
+    assert hits[0].terms.rerank == 49.0
+    assert hits[-1].terms.rerank is None
+    assert hits[0].terms.fused == plain[49].score
+
+
+def test_a_reranker_that_fails_leaves_the_order_and_says_so_to_those_who_ask_why():
+    index = many(5)
+    plain = search(SearchQuery(text="loom", explain=True), index=index)
+
+    hits = search(
+        SearchQuery(text="loom", explain=True), index=index, reranker=LastFirst(away=True)
+    )
+
+    assert [(hit.document_id, hit.score) for hit in hits] == [
+        (hit.document_id, hit.score) for hit in plain
+    ]
+    assert hits[0].terms.notes == ("not reranked: the reranker answered 503",)
+    assert plain[0].terms.notes == ()
+
+
+def test_a_limit_below_what_is_reranked_still_shows_the_reranker_all_of_it():
+    judge = LastFirst()
+
+    (hit,) = search(SearchQuery(text="loom", limit=1), index=many(10), reranker=judge)
+
+    assert hit.document_id == "d009"
+
+
+def test_an_expanded_query_finds_what_shares_no_word_with_it_by_words_of_the_first_hits():
+    texts = {
+        "a": "The zeppelin is an airship with hydrogen.",
+        "b": "The zeppelin: an airship of hydrogen and canvas.",
+        "c": "An airship burned: hydrogen.",
+        "d": "Cats sleep.",
+        "e": "Dogs bark.",
+    }
+    index = index_of(texts)
+
+    plain = found("zeppelin", index=index)
+    hits = search(SearchQuery(text="zeppelin", expand=True, explain=True), index=index)
+
+    assert sorted(plain) == ["a", "b"]
+    assert [hit.document_id for hit in hits[:2]] == plain
+    assert [hit.document_id for hit in hits[2:]] == ["c"]
+    assert set(hits[0].terms.expanded) == {"airship", "hydrogen"}
+    assert set(hits[2].terms.words) == {"airship", "hydrogen"}

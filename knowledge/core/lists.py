@@ -1,0 +1,145 @@
+"""The two lists that a search fuses: by words, and by the vectors of one model or of several."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from knowledge.core.analysis import analyze, term_id
+from knowledge.core.ports import Embedder, Index
+from knowledge.core.ranking import best, idf, min_max, query_weights, with_feedback
+from knowledge.core.types import CorpusStatistics, Scored, SearchQuery
+
+DEPTH = 200  # of each list; min-max scores of shorter ones say less
+_FEEDBACK_CHUNKS = 3
+_EXPANSIONS = 10
+_EXPANSION_WEIGHT = 0.3  # of the query's heaviest word, for the heaviest word added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """The vectors of one model: who embeds a query for them, and the chunks that have them."""
+
+    embedder: Embedder
+    index: Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """What was found so far; `expanded` are the words that were added to the query."""
+
+    lexical: Sequence[Scored]
+    dense: Sequence[Scored]
+    weights: Mapping[int, float]
+    statistics: CorpusStatistics
+    vectors: Sequence[tuple[Space, Sequence[float]]]
+    expanded: tuple[str, ...] = ()
+
+
+Fused = Callable[[Lists], Sequence[Scored]]
+
+
+def gather(query: SearchQuery, *, index: Index, spaces: Sequence[Space], fused: Fused) -> Lists:
+    """Return both lists, moved by what the first hits are about where the query says so.
+
+    Raises:
+        EmbeddingUnavailable: From an embedder.
+    """
+    lists = _first(query, index=index, spaces=spaces)
+    both = query.fusion in ("convex", "rrf")
+    near = query.feedback and both and bool(lists.vectors)
+    expand = query.expand and query.fusion != "dense" and bool(lists.weights)
+    if not (near or expand):
+        return lists
+    top = [item.chunk_id for item in fused(lists)[:_FEEDBACK_CHUNKS]]
+    if near:
+        lists = replace(lists, dense=_moved(lists, top))
+    return _expanded(query, lists, top, index=index) if expand else lists
+
+
+def query_terms(query: SearchQuery, language: str) -> list[str]:
+    """Return the terms of a query in one language."""
+    return analyze(query.text, language=language, query=True)
+
+
+def _first(query: SearchQuery, *, index: Index, spaces: Sequence[Space]) -> Lists:
+    counts: Counter[int] = Counter()
+    for language in query.languages:  # a term of two languages counts once
+        counts |= Counter(term_id(term) for term in query_terms(query, language))
+    statistics = index.statistics(sorted(counts))
+    weights = query_weights(counts, statistics)
+    lexical: list[Scored] = []
+    if weights and query.fusion != "dense":
+        lexical = index.lexical(weights, statistics=statistics, limit=DEPTH)
+    vectors: list[tuple[Space, Sequence[float]]] = []
+    if query.fusion != "lexical" and statistics.chunk_count:
+        vectors = [(space, space.embedder.embed([query.text])[0]) for space in spaces]
+    return Lists(
+        lexical=lexical,
+        dense=_dense(vectors),
+        weights=weights,
+        statistics=statistics,
+        vectors=vectors,
+    )
+
+
+def _dense(vectors: Sequence[tuple[Space, Sequence[float]]]) -> list[Scored]:
+    lists = [space.index.dense(vector, limit=DEPTH) for space, vector in vectors]
+    if len(lists) < 2:  # noqa: PLR2004 -- with one model nothing has to be made comparable
+        return lists[0] if lists else []
+    # Cosines of two models do not compare; their places between their own worst and best do.
+    joined = {chunk: score for scored in lists for chunk, score in min_max(scored).items()}
+    return best(joined, limit=DEPTH)
+
+
+def _moved(lists: Lists, top: Sequence[int]) -> Sequence[Scored]:
+    moved: list[tuple[Space, Sequence[float]]] = []
+    for space, vector in lists.vectors:
+        near = space.index.vectors(top)
+        moved.append((space, with_feedback(vector, near) if near else vector))
+    return _dense(moved)
+
+
+def _expanded(query: SearchQuery, lists: Lists, top: Sequence[int], *, index: Index) -> Lists:
+    """Search the words again with the ones that mark the first hits: frequent there, rare else."""
+    own = index.term_counts(top, None)
+    seen: Counter[int] = Counter()
+    for length, counts in own.values():
+        for term, count in counts.items():
+            seen[term] += count / max(length, 1)  # pyright: ignore[reportArgumentType] -- shares
+    new = [term for term in seen if term not in lists.weights]
+    statistics = index.statistics(sorted([*lists.weights, *new]))
+    size = statistics.chunk_count
+    marked = {
+        term: seen[term] * idf(chunk_count=max(size, df), df=df)
+        for term in new
+        if (df := statistics.dfs.get(term, 0)) > 1
+    }
+    chosen = heapq.nlargest(_EXPANSIONS, marked.items(), key=lambda item: (item[1], -item[0]))
+    if not chosen:
+        return lists
+    share = _EXPANSION_WEIGHT * max(lists.weights.values()) / chosen[0][1]
+    added = {term: weight * share for term, weight in chosen}
+    weights = dict(
+        sorted(
+            {**lists.weights, **added}.items(), key=lambda item: (statistics.dfs[item[0]], item[0])
+        )
+    )
+    words = _words(query, index, top)
+    return replace(
+        lists,
+        lexical=index.lexical(weights, statistics=statistics, limit=DEPTH),
+        weights=weights,
+        statistics=statistics,
+        expanded=tuple(words[term] for term in added if term in words),
+    )
+
+
+def _words(query: SearchQuery, index: Index, chunks: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for passage in index.passages(chunks):
+        text = f"{passage.title}\n{passage.heading}\n{passage.text}"
+        for language in query.languages:
+            for term in analyze(text, language=language):
+                found.setdefault(term_id(term), term)
+    return found
