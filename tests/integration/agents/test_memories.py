@@ -17,7 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def remember(workspace_id, text, **options):
-    return wiring.memory_remember(workspace_id=workspace_id, text=text, **options)
+    # By words alone: of two entries, vectors put one first whatever is asked.
+    return memories.memory_remember(workspace_id=workspace_id, text=text, **options)
 
 
 def recalled(workspace_id, query, **options):
