@@ -10,10 +10,10 @@ ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench chaos clean
+.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench chaos conformance clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Make .venv with all that running, tests and benchmarks need
 
@@ -77,6 +77,9 @@ bench: $(STAMP) ## Run the benchmarks (data: ../shared/bench, or LOOM_BENCH)
 
 chaos: $(STAMP) ## Kill workers under load and see that nothing is lost or repeated
 	@$(PY) -m benchmarks.durability $(ARGS)
+
+conformance: $(STAMP) ## Run the MCP conformance suite and inspector (installs them first)
+	@$(PY) -m tests.conformance $(ARGS)
 
 clean: down ## Stop everything and remove what can be made again (data in .loom stays)
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -48,12 +48,13 @@ from agents.services.mcp_connections import McpConnectionFields
 from agents.store import ledger
 from agents.store.wallet import DbWallet
 from loomsite.access.bridge import db
+from loomsite.access.core.errors import AccessError
 from loomsite.access.selectors import workspace_list
 
 _MAX_JSON_TOKENS = 4096
 
 Fence = Callable[[], None]
-Purpose = Literal["sense", "plan", "judge"]
+Purpose = Literal["sense", "plan", "judge", "forge", "evolve", "skill"]
 Why = Literal["", "model cannot", "unavailable", "refused", "invalid", "over_budget", "unusable"]
 
 
@@ -345,6 +346,31 @@ def mcp_connection_update(
         commands=_parts().conf.mcp_commands,
         **changes,
     )
+
+
+def endpoint_test(*, workspace_id: str, endpoint_id: str) -> dict[str, Any]:
+    """Ask an endpoint which models it has; nothing is charged. Blocks while it is asked.
+
+    `ok` says whether it answered and has the model that it is to be asked for; `error` why not.
+
+    Raises:
+        NotFound: No such endpoint in this workspace.
+    """
+    row = selectors.endpoint_row(workspace_id=workspace_id, endpoint_id=endpoint_id)
+    began = system_world().monotonic()
+    try:
+        models = _parts().source.listed(row)
+    except (AgentsError, AccessError) as error:
+        return {"ok": False, "error": str(error), "models": [], "took_ms": 0}
+    took_ms = round((system_world().monotonic() - began) * 1000)
+    missing = bool(row.model and models and row.model not in models)
+    error = f"It answers, and does not list the model {row.model!r}." if missing else ""
+    return {"ok": not missing, "error": error, "models": models, "took_ms": took_ms}
+
+
+def mcp_commands() -> tuple[str, ...]:
+    """Return the command lines that may be started as MCP servers."""
+    return tuple(_parts().conf.mcp_commands)
 
 
 def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -22,6 +23,7 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger(__name__)
 
 _PREFIX = "loom:task:"
+_CHANGED, _DELTA = "changed", "delta"
 DELTAS_MAX = 2_000
 DELTAS_KEPT_S = 3_600
 
@@ -31,6 +33,11 @@ def _client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=0.5, decode_responses=True
     )
+
+
+def task_channel(task_id: str) -> str:
+    """Return where changes of a task are told."""
+    return _PREFIX + task_id
 
 
 def task_announce(task_id: str) -> None:
@@ -43,20 +50,27 @@ def task_wake(task_id: str) -> None:
     transaction.on_commit(lambda: _send(task_id))
 
 
+def webhooks_wake() -> None:
+    """Queue the job that sends what is due to webhooks, once this transaction is committed."""
+    transaction.on_commit(partial(_queue, "cluster.tasks.webhooks_send_job"))
+
+
 def _publish(task_id: str) -> None:
     try:
-        _client().publish(_PREFIX + task_id, "changed")
+        _client().publish(_PREFIX + task_id, _CHANGED)
     except redis.RedisError as error:
         logger.debug("task %s: not announced: %s", task_id, error)
 
 
 def _send(task_id: str) -> None:
+    _queue("cluster.tasks.task_wake_job", task_id)
+
+
+def _queue(job: str, *arguments: str) -> None:
     try:
-        current_app.send_task(
-            "cluster.tasks.task_wake_job", [task_id], retry=False, ignore_result=True
-        )
+        current_app.send_task(job, list(arguments), retry=False, ignore_result=True)
     except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("task %s: no wake-up sent, a worker will find it: %s", task_id, error)
+        logger.warning("%s %s: not sent, a worker will find it: %s", job, arguments, error)
 
 
 def _stream(task_id: str) -> str:
@@ -112,7 +126,7 @@ class DeltaWriter:
                 maxlen=DELTAS_MAX, approximate=True,
             )  # fmt: skip
         pipe.expire(key, DELTAS_KEPT_S)
-        pipe.publish(_PREFIX + self._task_id, "delta")
+        pipe.publish(_PREFIX + self._task_id, _DELTA)
         pipe.execute()
 
 
@@ -135,24 +149,22 @@ def deltas_read(task_id: str, *, after: str = "0") -> tuple[list[dict[str, Any]]
 
 
 @contextlib.asynccontextmanager
-async def task_changes(task_id: str) -> AsyncIterator["Changes"]:
+async def task_changes(task_id: str, *, text: bool = False) -> AsyncIterator["Changes"]:
     """Give an object whose `wait(timeout_s)` returns when the task may have changed.
 
     Enter it before reading the task, so that no change between reading and waiting is missed.
+    However many wait in a process, they share one connection. With `text` it returns for each
+    piece of text as well.
     """
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.5)
-    pubsub = client.pubsub(ignore_subscribe_messages=True)
-    try:
-        try:
-            await pubsub.subscribe(_PREFIX + task_id)
-            changes = Changes(pubsub)
-        except (redis.RedisError, OSError):
-            changes = Changes(None)
+    async with _subscriber().waiting(_PREFIX + task_id, Changes(text=text)) as changes:
         yield changes
-    finally:
-        with contextlib.suppress(redis.RedisError, OSError):
-            await pubsub.aclose()
-            await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def channel_changes(channel: str) -> AsyncIterator["Changes"]:
+    """Give an object whose `wait(timeout_s)` returns when something was told on a channel."""
+    async with _subscriber().waiting(channel, Changes(text=False)) as changes:
+        yield changes
 
 
 class Changes:
@@ -160,16 +172,121 @@ class Changes:
 
     LOOK_AGAIN_S = 1.0
 
-    def __init__(self, pubsub: Any) -> None:  # noqa: ANN401 -- redis ships no usable type for it
-        self._pubsub = pubsub
+    def __init__(self, *, text: bool) -> None:
+        self.happened = asyncio.Event()
+        self.is_heard = True
+        self.wants_text = text
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return on the next hint, or after `timeout_s`."""
-        if self._pubsub is None:
-            await asyncio.sleep(min(timeout_s, self.LOOK_AGAIN_S))
-            return
+    async def wait(self, timeout_s: float) -> bool:
+        """Return on the next hint, or after `timeout_s`; say whether there was one."""
+        if not self.is_heard:
+            timeout_s = min(timeout_s, self.LOOK_AGAIN_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.happened.wait(), timeout_s)
+        happened = self.happened.is_set()
+        self.happened.clear()
+        return happened
+
+
+class _Subscriber:
+    """The one connection over which an event loop hears hints; open while anybody waits."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[Changes]] = {}
+        self._pubsub: Any = None  # redis ships no usable type for it
+        self._client: Any = None
+        self._reader: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def waiting(self, channel: str, changes: Changes) -> AsyncIterator[Changes]:
+        await self._join(channel, changes)
         try:
-            await self._pubsub.get_message(timeout=timeout_s)
-        except (redis.RedisError, OSError):
-            self._pubsub = None
-            await asyncio.sleep(min(timeout_s, self.LOOK_AGAIN_S))
+            yield changes
+        finally:
+            # Also when the waiter is cancelled, so not interrupted half-way.
+            await asyncio.shield(self._leave(channel, changes))
+
+    async def _join(self, channel: str, changes: Changes) -> None:
+        async with self._lock:
+            others = self._waiting.setdefault(channel, set())
+            others.add(changes)
+            try:
+                if self._pubsub is None:
+                    await self._open()
+                elif len(others) == 1:
+                    await self._pubsub.subscribe(channel)
+            except (redis.RedisError, OSError):
+                self._deaf()
+                await self._close()
+
+    async def _leave(self, channel: str, changes: Changes) -> None:
+        async with self._lock:
+            others = self._waiting.get(channel, set())
+            others.discard(changes)
+            if others:
+                return
+            self._waiting.pop(channel, None)
+            if not self._waiting:
+                await self._close()
+            elif self._pubsub is not None:
+                with contextlib.suppress(redis.RedisError, OSError):
+                    await self._pubsub.unsubscribe(channel)
+
+    async def _open(self) -> None:
+        """Connect, and hear again for those that went deaf."""
+        self._client = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=0.5, decode_responses=True
+        )
+        self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+        await self._pubsub.subscribe(*self._waiting)
+        for changes in self._everybody():
+            changes.is_heard = True
+        self._reader = asyncio.get_running_loop().create_task(self._read(self._pubsub))
+
+    async def _read(self, pubsub: Any) -> None:  # noqa: ANN401 -- as above
+        try:
+            while True:
+                message = await pubsub.get_message(timeout=None)
+                if message:
+                    self._tell(message["channel"], is_text=message["data"] == _DELTA)
+        except (redis.RedisError, OSError) as error:
+            logger.debug("hints are not heard: %s", error)
+        if self._pubsub is pubsub:
+            self._deaf()
+            self._reader = None
+            await self._close()  # the next who waits connects anew
+
+    def _tell(self, channel: str, *, is_text: bool) -> None:
+        for changes in self._waiting.get(channel, ()):
+            if changes.wants_text or not is_text:
+                changes.happened.set()
+
+    def _deaf(self) -> None:
+        for changes in self._everybody():
+            changes.is_heard = False
+            changes.happened.set()
+
+    def _everybody(self) -> list[Changes]:
+        return [changes for waiting in self._waiting.values() for changes in waiting]
+
+    async def _close(self) -> None:
+        reader, self._reader = self._reader, None
+        pubsub, self._pubsub = self._pubsub, None
+        client, self._client = self._client, None
+        if reader is not None:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+        with contextlib.suppress(redis.RedisError, OSError):
+            if pubsub is not None:
+                await pubsub.aclose()
+            if client is not None:
+                await client.aclose()
+
+
+_subscribers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Subscriber] = WeakKeyDictionary()
+
+
+def _subscriber() -> _Subscriber:
+    return _subscribers.setdefault(asyncio.get_running_loop(), _Subscriber())

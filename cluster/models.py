@@ -14,6 +14,7 @@ from cluster.tables.population import (
 )
 from cluster.tables.tasks import Event, PhaseRecord, Task, TaskEdge
 from cluster.tables.triggers import Schedule, Worker
+from cluster.tables.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "AgentNode",
@@ -39,5 +40,7 @@ __all__ = [
     "Schedule",
     "Task",
     "TaskEdge",
+    "Webhook",
+    "WebhookDelivery",
     "Worker",
 ]

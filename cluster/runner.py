@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from agents import wiring as agents
+from agents.assembly.answers import JsonReply
 from agents.core.events import (
     ReasoningDelta,
     RunEvent,
@@ -22,6 +23,7 @@ from cluster.core.checks import CheckResult, CitationFacts, check_run
 from cluster.core.ports import Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
+from cluster.selectors.judging import judge_trust
 from cluster.selectors.population import domain_list, tools_offered
 from knowledge import wiring as knowledge
 from knowledge.core.citations import Citation
@@ -105,16 +107,55 @@ class RuntimeMind:
             fence=self.fence,
             user_id=view.task.actor,
         )
-        return ModelAnswer(
-            value=reply.value,
-            why=reply.why,
-            model=reply.model,
-            cost=Cost(
-                prompt_tokens=reply.usage.prompt_tokens,
-                completion_tokens=reply.usage.completion_tokens,
-                cost_usd=reply.usage.cost_usd,
-            ),
+        return model_answer(reply)
+
+
+def model_answer(reply: JsonReply) -> ModelAnswer:
+    """Return a schema-constrained reply as the cycle sees it."""
+    return ModelAnswer(
+        value=reply.value,
+        why=reply.why,
+        model=reply.model,
+        cost=Cost(
+            prompt_tokens=reply.usage.prompt_tokens,
+            completion_tokens=reply.usage.completion_tokens,
+            cost_usd=reply.usage.cost_usd,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeWorkspaceMind:
+    """`WorkspaceMind` over the same calls; they are on the workspace's account, and no task's."""
+
+    async def ask(
+        self, workspace_id: str, *, purpose: Purpose, system: str, user: str, schema: Json
+    ) -> ModelAnswer:
+        account = str(uuid5(UUID(workspace_id), f"growth/{purpose}"))
+        reply = await agents.complete_json(
+            workspace_id=workspace_id,
+            purpose=purpose,
+            messages=[Message(role="system", content=system), Message(role="user", content=user)],
+            schema=schema,
+            schema_name=purpose,
+            task_id=account,
+            root_task_id=account,
+            budget_usd=None,
+            timeout_s=MODEL_TIMEOUT_S,
+            fence=_open,
         )
+        return model_answer(reply)
+
+
+def _open() -> None:
+    """Let every write through: nobody else claims what belongs to no task."""
+
+
+class MeasuredBelief:
+    """`Belief` over the judge's audits and what people said of the same answers."""
+
+    async def in_judge(self, view: TaskView) -> float:
+        return await db(judge_trust, workspace_id=view.task.workspace_id)
 
 
 class CheckingJudge:

@@ -16,7 +16,7 @@ LONGEST_S = 900.0  # then the client comes back with Last-Event-ID, and its key 
 
 
 LOOK_AGAIN_S = 5.0  # a hint may be lost
-Watcher = Callable[[dict[str, Any]], Awaitable[None]]
+Watcher = Callable[[dict[str, Any], int], Awaitable[None]]  # the task, its last event's number
 _NEWS = {*FINAL, Status.INPUT_REQUIRED}
 
 
@@ -33,14 +33,19 @@ async def task_wait(
     loop = asyncio.get_running_loop()
     until = loop.time() + wait_s
     where = {"workspace_id": workspace_id, "task_id": task_id}
-    async with live.task_changes(task_id) as changes:
+    task = await db(selectors.task_detail, **where)
+    if task["status"] in _NEWS or wait_s <= 0:
+        return task
+    told = -1
+    async with live.task_changes(task["id"]) as changes:
         while True:
-            status, _ = await db(selectors.task_state, **where)
+            status, seq = await db(selectors.task_state, **where)
             left_s = until - loop.time()
             if status in _NEWS or left_s <= 0:
                 return await db(selectors.task_detail, **where)
-            if on_change is not None:
-                await on_change(await db(selectors.task_detail, **where))
+            if on_change is not None and seq > told:
+                await on_change(await db(selectors.task_detail, **where), seq)
+                told = seq
             await changes.wait(min(left_s, LOOK_AGAIN_S))
 
 
@@ -60,7 +65,7 @@ async def task_stream(*, workspace_id: str, task_id: str, after: int) -> AsyncGe
     text = _Text(task_id)
     where = {"workspace_id": workspace_id, "task_id": task_id}
     until = asyncio.get_running_loop().time() + LONGEST_S
-    async with live.task_changes(task_id) as changes:
+    async with live.task_changes(task_id, text=True) as changes:
         while asyncio.get_running_loop().time() < until:
             status, _ = await db(selectors.task_state, **where)  # before the events: misses none
             rows = await db(selectors.task_events, **where, after=after, limit=BATCH)

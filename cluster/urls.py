@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from cluster.api import schedules, tasks
+from cluster.api import schedules, tasks, webhooks
 
 urlpatterns = [
     path("schedules", schedules.ScheduleListView.as_view()),
@@ -17,4 +17,16 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/events", tasks.TaskEventsView.as_view()),
     path("tasks/<uuid:task_id>/tree", tasks.TaskTreeView.as_view()),
     path("tasks/<uuid:task_id>/auction", tasks.TaskAuctionView.as_view()),
+    path("webhooks", webhooks.WebhookListView.as_view()),
+    path("webhooks/<uuid:webhook_id>", webhooks.WebhookView.as_view()),
+    path("webhooks/<uuid:webhook_id>/rotate", webhooks.WebhookRotateView.as_view()),
+    path("webhooks/<uuid:webhook_id>/test", webhooks.WebhookTestView.as_view()),
+    path("webhooks/<uuid:webhook_id>/deliveries", webhooks.DeliveryListView.as_view()),
+    path(
+        "webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>", webhooks.DeliveryView.as_view()
+    ),
+    path(
+        "webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver",
+        webhooks.DeliveryRedeliverView.as_view(),
+    ),
 ]

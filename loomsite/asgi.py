@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 
 django_app = get_asgi_application()
 
+from mcp.server import MCPServer
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -23,10 +24,16 @@ from mcp_server import bridge, http, server
 MAX_BODY_BYTES = 32_000_000
 
 
-def build_application() -> Starlette:
-    """Return a new application; each has its own MCP session manager, which runs only once."""
-    mcp = server.build_server(bridge.http_caller)
-    mcp_app = http.http_app(mcp)
+def build_application(mcp: MCPServer | None = None, *, sessions: bool = False) -> Starlette:
+    """Return a new application; each has its own MCP session manager, which runs only once.
+
+    Args:
+        mcp: In place of the product's own server.
+        sessions: Keep MCP sessions in this process. The product does not: the next request may
+            reach another process.
+    """
+    mcp = mcp or server.build_server(bridge.http_caller)
+    mcp_app = http.http_app(mcp, sessions=sessions)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

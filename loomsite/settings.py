@@ -365,6 +365,26 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "look at the health of the population": {
+        "task": "cluster.tasks.health_job",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "measure judges on answers of known worth": {
+        "task": "cluster.tasks.judge_audit_job",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
+    "send webhooks what is due": {
+        "task": "cluster.tasks.webhooks_send_job",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "forget what was sent to webhooks long ago": {
+        "task": "cluster.tasks.deliveries_trim_job",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "free reservations of calls that never ended": {
         "task": "agents.tasks.reservations_expire_job",
         "schedule": 60.0,

@@ -1,7 +1,8 @@
 """From a call to its caller: who is asking, whatever the transport."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 
@@ -9,7 +10,7 @@ from loomsite.access import selectors, services
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import NotAuthenticated
 from loomsite.access.core.types import Principal
-from mcp_server.errors import told_to_the_model
+from mcp_server.errors import told_to_the_client, told_to_the_model
 
 PRINCIPAL_CLAIM = "loom_principal"
 
@@ -47,16 +48,63 @@ def local_caller() -> Callers:
     return caller
 
 
-class Desk:
-    """Where each tool asks who is calling before it does anything."""
+class Visit:
+    """One request, and who makes it: found out once, when something first needs to know."""
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
+        self._principal: Principal | None = None
+
+    async def principal(self) -> Principal:
+        """Return who is calling.
+
+        Raises:
+            NotAuthenticated: Nobody who may.
+        """
+        if self._principal is None:
+            self._principal = await self._callers()
+        return self._principal
+
+
+_visit: ContextVar[Visit] = ContextVar("visit")
+
+
+class Desk:
+    """Where each tool, resource and task asks who is calling before it does anything."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    @contextmanager
+    def visit(self) -> Generator[Visit]:
+        """Give the request that is served inside."""
+        visit = Visit(self._callers)
+        token = _visit.set(visit)
+        try:
+            yield visit
+        finally:
+            _visit.reset(token)
+
+    async def caller(self, scope: str) -> Principal:
+        """Return the caller, who holds `scope`.
+
+        Raises:
+            NotAuthenticated: Nobody who may.
+            ScopeMissing: They do not hold it.
+        """
+        visit = _visit.get(None) or Visit(self._callers)
+        principal = await visit.principal()
+        principal.require(scope)
+        return principal
 
     @asynccontextmanager
     async def serving(self, scope: str) -> AsyncGenerator[Principal]:
         """Give the caller when they hold `scope`; failures inside are told to the model."""
         async with told_to_the_model():
-            principal = await self._callers()
-            principal.require(scope)
-            yield principal
+            yield await self.caller(scope)
+
+    @asynccontextmanager
+    async def reading(self, scope: str) -> AsyncGenerator[Principal]:
+        """Give the caller when they hold `scope`; failures inside are the request's errors."""
+        async with told_to_the_client():
+            yield await self.caller(scope)

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, TextContent
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, TextContent
 
 from loomsite.access.core import untrusted
 from loomsite.access.core.errors import Stated
@@ -34,6 +34,24 @@ async def told_to_the_model() -> AsyncGenerator[None]:
     except Exception as error:  # the type is a structural one, which `except` cannot name
         if isinstance(error, Stated):
             raise ToolError(f"{error} [{error.code}]") from None
+        raise
+
+
+@asynccontextmanager
+async def told_to_the_client() -> AsyncGenerator[None]:
+    """Turn every expected failure inside into a JSON-RPC error, where there is no tool to fail.
+
+    What is missing, foreign, or malformed is the caller's mistake: the same code for all three.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database cannot be reached: %s", error)
+        message = "The database cannot be reached; try again in a few seconds. [unavailable]"
+        raise MCPError(code=INTERNAL_ERROR, message=message) from None
+    except Exception as error:  # the type is a structural one, which `except` cannot name
+        if isinstance(error, Stated):
+            raise MCPError(code=INVALID_PARAMS, message=f"{error} [{error.code}]") from None
         raise
 
 

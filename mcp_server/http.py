@@ -64,11 +64,11 @@ def _unavailable(_: HTTPConnection, __: Exception) -> JSONResponse:
     return _problem(503, code="unavailable", detail=detail, headers={"Retry-After": "2"})
 
 
-def http_app(server: MCPServer) -> Starlette:
-    """Return the ASGI app of `server`, stateless; its session manager is the caller's to run."""
+def http_app(server: MCPServer, *, sessions: bool = False) -> Starlette:
+    """Return the ASGI app of `server`; its session manager is the caller's to run."""
     inner = server.streamable_http_app(
         streamable_http_path=PATH,
-        stateless_http=True,
+        stateless_http=not sessions,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     return Starlette(
@@ -78,6 +78,7 @@ def http_app(server: MCPServer) -> Starlette:
         ],
         middleware=[
             Middleware(OnlyOurHosts),
+            Middleware(TrimmedHeaders),
             Middleware(AuthenticationMiddleware, backend=KeyBackend(), on_error=_unavailable),
             Middleware(AuthContextMiddleware),
         ],
@@ -98,6 +99,22 @@ async def metadata(request: Request) -> JSONResponse:
         },
         headers={"Access-Control-Allow-Origin": "*"},
     )
+
+
+class TrimmedHeaders:
+    """Take the blanks off the protocol's header values, which are no part of them (RFC 9110)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = [
+                (name, value.strip(b" \t") if name.startswith(b"mcp-") else value)
+                for name, value in scope["headers"]
+            ]
+            scope = {**scope, "headers": headers}
+        await self.app(scope, receive, send)
 
 
 class OnlyOurHosts:

@@ -4,8 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ANSWER_MAX_CHARS = 20_000
-
 
 def _without_description(schema: dict[str, Any]) -> None:
     schema.pop("description", None)  # the docstring is for readers of this file
@@ -22,7 +20,21 @@ class Submitted(Schema):
 
     task_id: str
     status: str
-    poll_after_s: float = Field(description="Ask again after so many seconds.")
+    poll_after_s: float | None = Field(description="Ask again after so many seconds.")
+
+
+class Asked(Schema):
+    """What an agent said, or the task to follow until it has."""
+
+    task_id: str
+    status: str
+    poll_after_s: float | None = Field(description="Null: it has ended. Else see get_task.")
+    answer: str | None
+    citations: list[dict[str, Any]]
+    error: dict[str, str] | None
+    request: dict[str, Any] | None = Field(description="A question: see reply_task")
+    session_id: str | None
+    truncated: bool
 
 
 class Acted(Schema):
@@ -60,7 +72,7 @@ class TaskOut(Schema):
     created_at: str
     finished_at: str | None
     poll_after_s: float | None = Field(None, description="Null: it has ended.")
-    truncated: bool = Field(default=False, description="The answer goes on; see it over REST.")
+    truncated: bool = Field(default=False, description="Cut; read the linked resource.")
     events: list[dict[str, Any]] | None = Field(None, description="With detail: seq type at data")
 
 
@@ -115,6 +127,7 @@ class Hits(Schema):
     """Passages, best first."""
 
     hits: list[HitOut]
+    truncated: bool = Field(default=False, description="More fit; read the linked resources.")
 
 
 class Added(Schema):
@@ -143,6 +156,7 @@ class Memories(Schema):
     """What fits a query, best first."""
 
     memories: list[MemoryOut]
+    truncated: bool = Field(default=False, description="More fit: ask for less at once.")
 
 
 class Remembered(Schema):

@@ -2,6 +2,8 @@
 
 import anyio
 from django.conf import settings
+from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.stdio import stdio_server
 
 from loomsite.access import selectors, services
 from mcp_server.bridge import Callers, key_caller, local_caller
@@ -10,7 +12,14 @@ from mcp_server.server import build_server
 
 def serve() -> None:
     """Serve until stdin ends; nothing but the protocol goes to stdout."""
-    anyio.run(build_server(_callers()).run_stdio_async)
+    anyio.run(_serve, _callers())
+
+
+async def _serve(callers: Callers) -> None:
+    low = build_server(callers, one_client=True)._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- `run_stdio_async` cannot say that the list of tools changes
+    told = low.create_initialization_options(NotificationOptions(tools_changed=True))
+    async with stdio_server() as (incoming, outgoing):
+        await low.run(incoming, outgoing, told)
 
 
 def _callers() -> Callers:

@@ -78,10 +78,12 @@ class Stack:
     url: str = ""
     started: list[Process] = field(default_factory=list)
 
-    def start_web(self, **variables: str) -> Process:
+    def start_web(
+        self, *, application: str = "loomsite.asgi:application", **variables: str
+    ) -> Process:
         """Start a web process and wait until it answers; `url` is where."""
         port = process.free_port()
-        command = f"uvicorn loomsite.asgi:application --host 127.0.0.1 --port {port}"
+        command = f"uvicorn {application} --host 127.0.0.1 --port {port}"
         web = self.start("web", ["-m", *command.split()], **variables)
         web.wait_for(lambda: answers(port), "answer")
         self.url = f"http://127.0.0.1:{port}"

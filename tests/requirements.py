@@ -49,6 +49,7 @@ PROMISES: Final[dict[str, str]] = {
     "http.scopes": "401 without a good key, 403 without the scope",
     "http.keys": "a key is shown once, hashed at rest, scoped, expiring, revocable",
     "http.schedules": "schedules by cron, by interval and once, submitted by beat",
+    "http.webhooks": "webhooks: signed, retried with pauses and an end, secrets shown once",
     "http.chat_completions": "an OpenAI-compatible endpoint with a model per agent",
     # ------------------------------------------------------------ MCP
     "mcp.tasks": "submit_task, get_task, list_tasks, cancel_task and reply_task",

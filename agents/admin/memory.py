@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from agents import wiring
 from agents.admin.base import AgentsAdmin, AgentsForm
+from agents.admin.curating import CurationPages
 from agents.models import MemoryEntry, MemoryRevision, MemoryUse
 from agents.services import memories
 from knowledge.core.errors import KnowledgeError
@@ -29,6 +30,10 @@ class MemoryForm(AgentsForm):
     )
     text = fields.area("Text", required=True)
     importance = fields.number("Importance", initial=0.5, help_text="From 0 to 1.", required=True)
+    subject = fields.text("Subject", help_text="Whom it is about; exported and erased together.")
+    topic = fields.text(
+        "Topic", help_text="The one thing it settles; what held of it until now is closed."
+    )
 
     def write(self) -> object:
         given = self.cleaned_data
@@ -38,14 +43,38 @@ class MemoryForm(AgentsForm):
             scope=given["scope"],
             scope_id=given["scope_id"],
             importance=given["importance"],
+            subject=given["subject"],
+            topic=given["topic"],
             provenance={"by": self.actor, "door": "admin"},
         )
 
 
+class MemoryEditForm(AgentsForm):
+    """What an entry says; what it said before is kept."""
+
+    refusals = MemoryForm.refusals
+
+    class Meta:
+        model = MemoryEntry
+        fields = ("text", "importance", "subject", "topic", "occasion", "valid_until")
+
+    def write(self) -> object:
+        changed = {name: self.cleaned_data[name] for name in self.changed_data}
+        if changed:
+            wiring.memory_edit(
+                workspace_id=self.workspace_id,
+                memory_id=str(self.instance.pk),
+                actor=self.actor,
+                **changed,
+            )
+        return self.instance.pk
+
+
 @admin.register(MemoryEntry)
-class MemoryEntryAdmin(AgentsAdmin):
-    adds = deletes = OPERATOR
+class MemoryEntryAdmin(CurationPages):
+    adds = changes = deletes = OPERATOR
     add_form = MemoryForm
+    change_form = MemoryEditForm
     list_display = (
         short("text", chars=100),
         "scope",
@@ -60,8 +89,18 @@ class MemoryEntryAdmin(AgentsAdmin):
     search_window = 5_000
     id_fields = ("id",)
     add_fieldsets = (
-        (None, {"fields": ("workspace", "text", ("scope", "scope_id"), "importance")}),
+        (
+            None,
+            {"fields": ("workspace", "text", ("scope", "scope_id"), "importance",
+                        ("subject", "topic"))},
+        ),
+    )  # fmt: skip
+    change_fieldsets = (
+        (None, {"fields": ("workspace", "text", "importance", ("subject", "topic"), "occasion")}),
+        ("How long it holds", {"fields": (("valid_from", "valid_until"),)}),
+        ("Record", {"fields": (("scope", "scope_id", "kind"), ("review", "created_at"))}),
     )
+    readonly_fields = ("scope", "scope_id", "kind", "review", "valid_from", "created_at")
     row_actions = (
         RowAction(
             name="accept", label="Accept", icon="check_circle", run="accept",
@@ -72,7 +111,7 @@ class MemoryEntryAdmin(AgentsAdmin):
             when=lambda row: row.review != MemoryEntry.Review.REJECTED,
         ),
         RowAction(
-            name="expire", label="Let it end now", icon="event_busy", run="expire",
+            name="expire", label="Let it end now", icon="event_busy", run="expire", reason=True,
             when=lambda row: row.valid_until is None,
         ),
     )  # fmt: skip

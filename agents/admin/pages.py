@@ -1,5 +1,5 @@
 """All pages of agents; importing them registers them."""
 
-from agents.admin import catalogue, memory, money, runs
+from agents.admin import catalogue, connections, endpoints, memory, money, runs, skills
 
-__all__ = ["catalogue", "memory", "money", "runs"]
+__all__ = ["catalogue", "connections", "endpoints", "memory", "money", "runs", "skills"]

@@ -37,6 +37,7 @@ class AgentChangesSerializer(StrictSerializer):
     filter_patterns = serializers.ListField(child=TextField(trim_whitespace=False), required=False)
     audit = serializers.BooleanField(required=False)
     published = serializers.BooleanField(required=False)
+    input_schema = serializers.DictField(required=False)
     enabled = serializers.BooleanField(required=False)
 
 

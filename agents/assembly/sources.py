@@ -106,6 +106,21 @@ class ModelSource:
         here = self._environment
         return (here.base_url or OPENAI_URL) if here.has_endpoint else ""
 
+    def listed(self, row: Endpoint) -> list[str]:
+        """Return the models that an endpoint lists, asked anew; blocks.
+
+        Raises:
+            EndpointUnusable: Its address is not allowed, its secret unreadable, or it is none.
+            ModelUnavailable: Nobody answers.
+            ModelRefused: It will not say.
+        """
+        if row.read_only:
+            if not self.environment_url:
+                raise EndpointUnusable("The environment names no endpoint any more.")
+            return discovery.models_of(self.environment_url, api_key=self._environment.api_key)
+        reach.check_reach(row.base_url, listed=self._environment.listed)
+        return discovery.models_of(row.base_url, api_key=self._box.open(row.secret))
+
     def targets(self, rows: Sequence[Endpoint], *, model: str = "") -> list[Target]:
         """Return where a call may go, in order; blocks while endpoints are asked what they have.
 

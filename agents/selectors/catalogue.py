@@ -61,6 +61,7 @@ class AgentView:
     filter_patterns: list[str]
     audit: bool
     published: bool
+    input_schema: dict[str, Any]
     enabled: bool
     version: int
     created_at: datetime
@@ -147,6 +148,7 @@ def agent_detail(*, workspace_id: str, agent: str) -> AgentView:
         filter_patterns=row.filter_patterns,
         audit=row.audit,
         published=row.published,
+        input_schema=row.input_schema,
         enabled=row.enabled,
         version=row.version_number,
         created_at=row.created_at,
@@ -181,11 +183,20 @@ def endpoint_detail(*, workspace_id: str, endpoint_id: str) -> EndpointView:
     Raises:
         NotFound: No such endpoint in this workspace.
     """
+    return _endpoint(endpoint_row(workspace_id=workspace_id, endpoint_id=endpoint_id))
+
+
+def endpoint_row(*, workspace_id: str, endpoint_id: str) -> Endpoint:
+    """Return an endpoint with what a call to it needs.
+
+    Raises:
+        NotFound: No such endpoint in this workspace.
+    """
     rows = Endpoint.objects.filter(workspace_id=workspace_id)
     row = rows.filter(pk=endpoint_id).first() if is_uuid(endpoint_id) else None
     if row is None:
         raise NotFound(kind="endpoint", name=endpoint_id)
-    return _endpoint(row)
+    return row
 
 
 def endpoint_chain(*, workspace_id: str, endpoint_id: str | None) -> list[Endpoint]:

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from agents import live
 from agents.core.errors import NotFound, SlugTaken
 from agents.core.languages import KNOWN
 from agents.core.patterns import linear_search
@@ -81,6 +82,7 @@ _CHECKS: dict[str, rules.Check] = {
     "filter_patterns": _patterns,
     "audit": rules.flag,
     "published": rules.flag,
+    "input_schema": rules.tool_schema,
     "enabled": rules.flag,
 }
 
@@ -106,6 +108,7 @@ class AgentFields(TypedDict, total=False):
     filter_patterns: list[str]
     audit: bool
     published: bool
+    input_schema: dict[str, Any]
     enabled: bool
 
 
@@ -133,6 +136,7 @@ def agent_create(
             _check_references(workspace_id, wanted)
             row = Agent.objects.create(workspace_id=workspace_id, **wanted)
             _version_add(row, by=by)
+            live.agents_announce(workspace_id)
     except IntegrityError as error:
         if not rules.violates(error, "agents_agent_slug_once_per_workspace"):
             raise
@@ -161,6 +165,7 @@ def agent_update(
             for field, value in changes.items():
                 setattr(row, field, value)
             row.save()
+            live.agents_announce(workspace_id)
             row.refresh_from_db()
             if _spec(row) != before:
                 _version_add(row, by=by)
@@ -219,6 +224,7 @@ def agent_retire(*, workspace_id: str, agent_id: str) -> None:
             row.enabled = False
             row.published = False
             row.save(update_fields=["retired_at", "enabled", "published", "updated_at"])
+            live.agents_announce(workspace_id)
 
 
 def _own(workspace_id: str, agent_id: str) -> Agent:

@@ -1,5 +1,6 @@
 """What every write of the catalogue checks before anything is written."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -8,12 +9,14 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
+from agents.tools import foreign_schema
 from loomsite.access.core import untrusted
 from loomsite.access.core.errors import FieldError, InputInvalid
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
 _MOST_WORDS = 100
 _LONGEST_WORD = 128
+_LONGEST_SCHEMA = 8_000  # each assistant reads it in each session
 _MOST_MONEY = Decimal(10_000_000)
 
 Check = Callable[[object], str | None]
@@ -120,6 +123,21 @@ def flag(value: object) -> str | None:
 
 def mapping(value: object) -> str | None:
     return None if isinstance(value, dict) else "Must be a JSON object."
+
+
+def tool_schema(value: object) -> str | None:
+    """Accept the JSON Schema of a tool's arguments, or nothing at all."""
+    if not isinstance(value, dict):
+        return "Must be a JSON object: a JSON Schema, or {} for a plain message."
+    if not value:
+        return None
+    if len(json.dumps(value, default=str)) > _LONGEST_SCHEMA:
+        return f"Must be at most {_LONGEST_SCHEMA:,} characters long."
+    try:
+        foreign_schema.tamed(value)
+    except foreign_schema.SchemaUnusable as error:
+        return f"Must be the JSON Schema of an object, but {error}."
+    return None
 
 
 def one_of(*allowed: str) -> Check:

@@ -125,6 +125,11 @@ class Agent(models.Model):
         default=False, help_text="Note each model call in the workspace's audit log."
     )
     published = models.BooleanField(default=False, help_text="Offered as a tool over MCP.")
+    input_schema = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="JSON Schema of what that tool takes; empty: a message.",
+    )
     enabled = models.BooleanField(default=True)
     version_number = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -11,8 +11,14 @@ ClusterError                     `status` is the HTTP status a door answers with
 ├── RequestInvalid        400    an answer, feedback or schedule that makes no sense
 ├── ChatInvalid           400    a chat completion that asks for what cannot be had
 ├── ModelUnknown          404    no agent serves under this name
+├── WebhookUnknown        404    also its deliveries
 ├── ScheduleUnknown       404
 ├── ScoreInvalid          400    not a number in [0, 1]
+├── NodeUnknown           404
+├── BlueprintUnknown      404
+├── BlueprintInvalid      400    it asks for what cannot be granted, or says too little
+├── CaseUnknown           404    an answer of known worth, for the judge
+├── PopulationConflict    409    the state of a node or a blueprint does not allow it
 └── ClaimLost             409    another worker holds the task now; whoever sees this stops at once
 """
 
@@ -82,6 +88,11 @@ class ModelUnknown(ClusterError):
     status = 404
 
 
+class WebhookUnknown(ClusterError):
+    code = "cluster.webhook_unknown"
+    status = 404
+
+
 class ScheduleUnknown(ClusterError):
     code = "cluster.schedule_unknown"
     status = 404
@@ -90,6 +101,31 @@ class ScheduleUnknown(ClusterError):
 class ScoreInvalid(ClusterError):
     code = "cluster.score_invalid"
     status = 400
+
+
+class NodeUnknown(ClusterError):
+    code = "cluster.node_unknown"
+    status = 404
+
+
+class BlueprintUnknown(ClusterError):
+    code = "cluster.blueprint_unknown"
+    status = 404
+
+
+class BlueprintInvalid(ClusterError):
+    code = "cluster.blueprint_invalid"
+    status = 400
+
+
+class CaseUnknown(ClusterError):
+    code = "cluster.case_unknown"
+    status = 404
+
+
+class PopulationConflict(ClusterError):
+    code = "cluster.population_conflict"
+    status = 409
 
 
 class ClaimLost(ClusterError):

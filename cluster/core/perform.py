@@ -1,13 +1,16 @@
 """Carrying out what leaves the process, the same way for every shell: ask, run, judge."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from cluster.core import judging
 from cluster.core.phases import evaluate, scale, sense
-from cluster.core.ports import AgentRunner, Judge, Mind, Surroundings
+from cluster.core.ports import AgentRunner, Belief, Judge, Mind, Surroundings
 from cluster.core.steps import Judge as JudgeStep
 from cluster.core.steps import (
     JudgeOutcome,
+    ModelAnswer,
     OutsideOutcome,
     OutsideStep,
     PlanOutcome,
@@ -27,6 +30,7 @@ class Ports:
     mind: Mind
     judge: Judge
     surroundings: Surroundings
+    belief: Belief | None = None
 
 
 async def perform(view: TaskView, step: OutsideStep, ports: Ports) -> OutsideOutcome:
@@ -79,14 +83,39 @@ async def _plan(view: TaskView, step: PlanSplit, ports: Ports) -> PlanOutcome:
 
 
 async def _judge(view: TaskView, step: JudgeStep, ports: Ports) -> JudgeOutcome:
+    """Run the checks and ask the judge, again where its grade leaves doubt."""
     checks = await ports.judge.check(
         view, checks=view.task.checks, answer=step.answer, citations=step.citations
     )
-    reply = await ports.mind.ask(
-        view,
-        purpose="judge",
-        system=evaluate.SYSTEM,
-        user=evaluate.question(view, step.answer),
-        schema=evaluate.SCHEMA,
-    )
-    return JudgeOutcome(checks=checks, reply=reply)
+    trust = 1.0 if ports.belief is None else await ports.belief.in_judge(view)
+
+    async def look(turn: int) -> ModelAnswer:
+        return await ports.mind.ask(
+            view,
+            purpose="judge",
+            system=evaluate.SYSTEM,
+            user=evaluate.question(view, step.answer, turn=turn),
+            schema=evaluate.SCHEMA,
+        )
+
+    first, *again = await looks(look, min_score=view.task.min_score, most=trust > 0)
+    return JudgeOutcome(checks=checks, reply=first, again=tuple(again), trust=trust)
+
+
+async def looks(
+    look: Callable[[int], Awaitable[ModelAnswer]], *, min_score: float | None, most: bool = True
+) -> list[ModelAnswer]:
+    """Return what a judge says, asked again while its grades leave doubt; at least one reply.
+
+    Args:
+        look: Asks it once, in the order of that turn.
+        min_score: What the answer has to reach, where something is asked for.
+        most: False: one look is enough, since it will not count.
+    """
+    replies = [await look(0)]
+    while most and replies[-1].value is not None:
+        grades = [float(reply.value["score"]) for reply in replies if reply.value is not None]
+        if not judging.another(grades, min_score=min_score):
+            break
+        replies.append(await look(len(replies)))
+    return replies

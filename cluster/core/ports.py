@@ -7,7 +7,7 @@ from cluster.core.checks import CheckResult
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
 from cluster.core.types import CitedSpan, Json, TaskView
 
-Purpose = Literal["sense", "plan", "judge"]
+Purpose = Literal["sense", "plan", "judge", "forge", "evolve", "skill"]
 
 
 class AgentRunner(Protocol):
@@ -47,3 +47,17 @@ class Surroundings(Protocol):
     async def look(
         self, view: TaskView, text: str
     ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]: ...
+
+
+class Belief(Protocol):
+    """How far the judge is believed, from how it did on answers of known worth."""
+
+    async def in_judge(self, view: TaskView) -> float: ...
+
+
+class WorkspaceMind(Protocol):
+    """A model that answers within a schema for a workspace at large: no task waits for it."""
+
+    async def ask(
+        self, workspace_id: str, *, purpose: Purpose, system: str, user: str, schema: Json
+    ) -> ModelAnswer: ...

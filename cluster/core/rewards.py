@@ -1,7 +1,8 @@
-"""What an answer was worth: one score from everybody who looked."""
+"""What an answer was worth: one score from everybody who looked, and who of several earned it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from cluster.core.errors import ScoreInvalid
@@ -13,6 +14,7 @@ JUDGE_WEIGHT: Final = 0.5
 PERSON_WEIGHT: Final = 2.0
 REQUIRED_CAP: Final = 0.2
 """No praise lifts an answer above this when a required check failed."""
+CERTAIN: Final = 1.0 - 1e-9
 
 
 def score_of(parts: Sequence[ScorePart]) -> float | None:
@@ -37,3 +39,67 @@ def score_of(parts: Sequence[ScorePart]) -> float | None:
     if any(part.source == "check" and part.required and part.score < 1.0 for part in parts):
         score = min(score, REQUIRED_CAP)
     return min(score, 1.0)
+
+
+def credit(expected: Mapping[str, float], parent_score: float) -> dict[str, float]:
+    """Return a score for each child that was not scored itself, from the parent's alone.
+
+    Success of the parent means that every child did its part. After a failure a child keeps the
+    probability that it did its part all the same: the less was expected of it, the less it keeps.
+
+    Args:
+        expected: Probability of success of each child, as predicted before the work.
+        parent_score: Evaluated score of the parent, in [0, 1]; in between, the two are mixed.
+
+    Raises:
+        ScoreInvalid: A number is not from 0 to 1.
+    """
+    share = checked_score(parent_score, field="parent_score")
+    odds = {child: checked_score(p, field=child) for child, p in expected.items()}
+    every = math.prod(odds.values())
+    if every >= CERTAIN:
+        return dict.fromkeys(odds, share)
+    return {child: share + (1.0 - share) * (p - every) / (1.0 - every) for child, p in odds.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """How often it went well when this much was expected; `hi` belongs to the last bin only."""
+
+    lo: float
+    hi: float
+    count: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """Mean squared error of probabilities, and how far they can be taken at their word."""
+
+    brier: float | None
+    bins: tuple[ReliabilityBin, ...]
+
+
+def reliability(pairs: Iterable[tuple[float, float]], *, bin_count: int = 10) -> Reliability:
+    """Return Brier score and reliability by bin of (predicted probability, what came).
+
+    Raises:
+        ScoreInvalid: A number is not from 0 to 1.
+    """
+    seen = [(checked_score(p, field="predicted"), checked_score(r)) for p, r in pairs]
+    bins: list[ReliabilityBin] = []
+    for i in range(bin_count):
+        own = [(p, r) for p, r in seen if min(int(p * bin_count), bin_count - 1) == i]
+        if own:
+            bins.append(
+                ReliabilityBin(
+                    lo=i / bin_count,
+                    hi=(i + 1) / bin_count,
+                    count=len(own),
+                    predicted=sum(p for p, _ in own) / len(own),
+                    observed=sum(r for _, r in own) / len(own),
+                )
+            )
+    brier = sum((p - r) ** 2 for p, r in seen) / len(seen) if seen else None
+    return Reliability(brier=brier, bins=tuple(bins))

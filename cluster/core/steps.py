@@ -126,8 +126,17 @@ class Unavailable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeOutcome:
+    """What everybody said of an answer.
+
+    Attributes:
+        again: Further looks of the judge, where its first grade left doubt.
+        trust: How far the judge is believed, in [0, 1]; its weight is multiplied by it.
+    """
+
     checks: tuple[CheckResult, ...]
     reply: ModelAnswer | None = None
+    again: tuple[ModelAnswer, ...] = ()
+    trust: float = 1.0
 
 
 OutsideOutcome = SenseOutcome | PlanOutcome | RunOutcome | JudgeOutcome

@@ -214,9 +214,9 @@ class Executed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePart:
-    """One component of a score: a check, a judge or a person."""
+    """One component of a score: a check, a judge, a person, or how the run's steps went."""
 
-    source: Literal["check", "judge", "person"]
+    source: Literal["check", "judge", "person", "steps"]
     name: str
     score: float
     weight: float

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KT
 
 from agents.models import Agent
 from cluster.core.chat import CLUSTER
@@ -43,13 +44,17 @@ def conversation(
 
     An agent's own memory holds what it was told, so for an agent that is an empty list.
     """
-    turns = Task.objects.filter(
-        Q(agent__slug=agent) if agent else Q(agent=None),
-        workspace_id=workspace_id,
-        parent=None,
-        metadata__has_key="session_id",
-        metadata__session_id=session_id,
-    ).order_by("-created_at", "-id")
+    turns = (
+        Task.objects.alias(session=KT("metadata__session_id"))
+        .filter(
+            Q(agent__slug=agent) if agent else Q(agent=None),
+            workspace_id=workspace_id,
+            parent=None,
+            metadata__has_key="session_id",
+            session=session_id,
+        )
+        .order_by("-created_at", "-id")
+    )
     if agent:
         return [] if turns.exists() else None
     said: list[tuple[str, str]] = []

@@ -11,7 +11,6 @@ from django.db.models import F, QuerySet
 from cluster import live
 from cluster.core import auction, posterior
 from cluster.core.lifecycle import Circuit, NodeLife, probe_due
-from cluster.core.lifecycle import Record as Life
 from cluster.core.posterior import Gaussian, Standing
 from cluster.core.steps import HoldAuction
 from cluster.core.types import Matched, Phase, Status
@@ -25,6 +24,7 @@ from cluster.models import (
     FamilyDomain,
     Task,
 )
+from cluster.services.lives import life_of
 from cluster.services.population import (
     blueprint_spawn,
     blueprints_ensure,
@@ -137,19 +137,6 @@ def standing_of(
             for d in domains
             if (row := capabilities.get((node.pk, d))) is not None
         },
-    )
-
-
-def life_of(node: AgentNode) -> Life:
-    """Return a node's evidence for its own life, from its row."""
-    return Life(
-        life=NodeLife(node.state),
-        n=node.scored_n,
-        total=node.scored_total,
-        probe_n=node.probe_n,
-        probe_total=node.probe_total,
-        probe_squares=node.probe_squares,
-        probed_at=node.probed_at,
     )
 
 

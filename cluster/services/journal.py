@@ -10,8 +10,10 @@ from cluster.core.codec import value_dump
 from cluster.core.errors import ClaimLost, TaskUnknown
 from cluster.core.submission import task_id_read
 from cluster.core.types import Claim, Json, Phase
+from cluster.core.webhooks import told
 from cluster.models import Event, PhaseRecord, Task
 from cluster.runner import Happenings
+from cluster.services.webhooks import event_queue
 
 
 class ClockTimestamp(models.Func):
@@ -111,6 +113,9 @@ def event_append(task: Task, type_: str, at: datetime, **data: Any) -> None:  # 
     assert transaction.get_connection().in_atomic_block  # the seq is only safe under the lock
     task.event_seq += 1
     Event.objects.create(task=task, seq=task.event_seq, type=type_, at=at, data=data)
+    if told(type_, is_part=task.parent_id is not None):
+        event = {"seq": task.event_seq, "type": type_, "at": at.isoformat(), "data": data}
+        event_queue(task, type_, event)
 
 
 def task_save(task: Task, *fields: str) -> None:

@@ -7,13 +7,9 @@ from typing import Any
 
 from django.db.models import F
 
-from agents.services.context import context_judged
-from agents.services.memory_uses import memory_uses_settle
-from cluster.core import lifecycle, posterior
-from cluster.core.codec import value_dump, value_load
-from cluster.core.lifecycle import NodeLife, Surroundings
+from cluster.core import posterior
 from cluster.core.steps import Settle
-from cluster.core.types import Adapted, Executed, Phase, Sensed, Verdict
+from cluster.core.types import Adapted, Sensed
 from cluster.models import (
     AgentNode,
     Calibration,
@@ -21,16 +17,19 @@ from cluster.models import (
     Domain,
     Family,
     FamilyDomain,
-    LifecycleEvent,
     MarketEntry,
-    PhaseRecord,
-    Reward,
     Task,
 )
-from cluster.services.auctions import life_of, standing_of
+from cluster.services.auctions import standing_of
+from cluster.services.lives import (
+    CIRCUIT_FIELDS,
+    LIFE_FIELDS,
+    node_answered,
+    node_erred,
+    node_scored,
+)
+from cluster.services.rewards import reward_write
 
-QUALITY_FLOOR = 0.35
-MIN_NODES = 2
 CALIBRATION_BINS = 10
 
 
@@ -54,42 +53,6 @@ def verdict_settle(
         now=now,
     )
     return Adapted(settled=1, reason="capability updated", terms=terms)
-
-
-def reward_write(
-    *, task: Task, verdict: Verdict, node_id: str | None, evaluation: int, source: str = ""
-) -> Reward:
-    """Keep an evaluation with its components; nothing is ever edited.
-
-    What the run was given, memories and sources, is told how it did.
-    """
-    _run_judged(task, verdict)
-    return Reward.objects.create(
-        task=task,
-        cycle=task.cycle,
-        evaluation=evaluation,
-        node_id=node_id,
-        score=verdict.score,
-        verified=verdict.verified,
-        outcome=verdict.outcome.value,
-        components=[value_dump(part) for part in verdict.components],
-        source=source or verdict.judge,
-        comment=verdict.comment,
-    )
-
-
-def _run_judged(task: Task, verdict: Verdict) -> None:
-    """Tell what a run was given, memories and sources of its window, how the run did."""
-    records = PhaseRecord.objects.filter(task=task, cycle=task.cycle, phase=Phase.EXECUTE)
-    result = records.values_list("result", flat=True).first()
-    run_id = None if result is None else value_load(Executed, result).run_id
-    if not run_id:
-        return
-    workspace_id = str(task.workspace_id)
-    score = verdict.score if verdict.verified else None
-    if score is not None:
-        memory_uses_settle(workspace_id=workspace_id, run_id=run_id, score=score)
-    context_judged(workspace_id=workspace_id, run_id=run_id, score=score)
 
 
 def score_settle(
@@ -137,14 +100,9 @@ def score_settle(
         pooled[slug].m, pooled[slug].v = gaussian.m, gaussian.v
     FamilyDomain.objects.bulk_update(pooled.values(), ["m", "v"])
     node.m, node.v = settled.node.m, settled.node.v
-    node.hard_errors, node.retry_at = 0, None
-    event = _life(node, score, now)
-    node.save(
-        update_fields=[
-            "m", "v", "hard_errors", "retry_at", "state", "retired_at", "scored_n", "scored_total",
-            "probe_n", "probe_total", "probe_squares", "probed_at",
-        ]
-    )  # fmt: skip
+    node_answered(node=node)
+    event = node_scored(node=node, task=task, score=score, now=now)
+    node.save(update_fields=["m", "v", *CIRCUIT_FIELDS, *LIFE_FIELDS])
     for slug, row in own.items():
         now_row = settled.capabilities[slug]
         row.m, row.v, row.n = now_row.m, now_row.v, now_row.n
@@ -219,42 +177,13 @@ def _capabilities(
     return {slugs[row.domain_id]: row for row in rows}
 
 
-def _life(node: AgentNode, score: float, now: datetime) -> str | None:
-    """Let the evidence of one more score decide about the node's life, with the reason."""
-    record = lifecycle.scored(life_of(node), score, now=now)
-    active = AgentNode.objects.filter(
-        workspace_id=node.workspace_id, state=AgentNode.State.ACTIVE
-    ).count()
-    decision = lifecycle.judge(
-        record,
-        Surroundings(
-            floor=QUALITY_FLOOR,
-            active_count=active,
-            min_nodes=MIN_NODES,
-            engaged=node.busy > 1,  # the slot of the task being settled is still held
-        ),
-    )
-    record = decision.record
-    node.state = record.life.value
-    node.retired_at = now if record.life is NodeLife.RETIRED else None
-    node.scored_n, node.scored_total = record.n, record.total
-    node.probe_n, node.probe_total = record.probe_n, record.probe_total
-    node.probe_squares, node.probed_at = record.probe_squares, record.probed_at
-    if decision.event:
-        LifecycleEvent.objects.create(node=node, kind=decision.event, reason=decision.reason)
-    return decision.event
-
-
 def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adapted:
     """Count a hard error towards the node's circuit; skill is not touched."""
     family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=step.node_id)
     family = Family.objects.select_for_update().get(id=family_id)
     node = AgentNode.objects.select_for_update().get(id=step.node_id)
-    circuit = lifecycle.hard_error(
-        lifecycle.Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at), now=now
-    )
-    node.hard_errors, node.retry_at = circuit.hard_errors, circuit.retry_at
-    node.save(update_fields=["hard_errors", "retry_at"])
+    circuit = node_erred(node=node, reason=step.reason, now=now)
+    node.save(update_fields=[*CIRCUIT_FIELDS])
     family.rev += 1
     family.save(update_fields=["rev"])
     MarketEntry.objects.create(

@@ -48,7 +48,8 @@ from cluster.services.journal import (
     task_save,
 )
 from cluster.services.population import domains_ensure
-from cluster.services.settlement import reward_write, score_settle
+from cluster.services.rewards import reward_write
+from cluster.services.settlement import score_settle
 from knowledge.models import Collection
 from loomsite.access.models import IdempotencyKey
 

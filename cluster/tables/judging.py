@@ -20,6 +20,7 @@ class CalibrationCase(models.Model):
     enabled = models.BooleanField(default=True)
     created_by = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
 
     workspace_id: uuid.UUID
 

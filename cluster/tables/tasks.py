@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 
 from cluster.core.types import Outcome, Phase, Status
 from cluster.tables.choices import choices
@@ -168,6 +169,10 @@ class Task(models.Model):
                 "outcome", "workspace", F("created_at").desc(), F("id").desc(),
                 condition=Q(finished_at__isnull=False) & ~Q(outcome="succeeded"),
                 name="cluster_task_not_well",
+            ),
+            models.Index(
+                "workspace", KT("metadata__session_id"), F("created_at").desc(),
+                condition=Q(metadata__has_key="session_id"), name="cluster_task_conversation",
             ),
             models.Index(
                 fields=["parent"],

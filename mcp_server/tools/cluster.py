@@ -4,23 +4,23 @@ from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.context import Context
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
-from cluster import streams
-from cluster.core.types import FINAL, Status
+from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
 from cluster.services import tasks as services
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import InputInvalid
 from loomsite.access.core.types import Principal
+from mcp_server import asking, fitting
 from mcp_server.bridge import Desk
-from mcp_server.schemas import ANSWER_MAX_CHARS, Acted, Submitted, TaskLine, TaskOut, TaskPage
+from mcp_server.following import LONGEST_WAIT_S, follow
+from mcp_server.schemas import Acted, Submitted, TaskLine, TaskOut, TaskPage
 
 DOOR = "mcp"
-LONGEST_WAIT_S = 25  # desktop clients cut calls at 60 s
 EVENTS_SHOWN = 50
-_POLL_AFTER_S = 2.0
+_GOAL_LINE_CHARS = 160
 
 TaskId = Annotated[str, Field(description="The task_id that submit_task returned.")]
 
@@ -74,7 +74,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
             status, _ = await db(
                 selectors.task_state, workspace_id=caller.workspace_id, task_id=task_id
             )
-            return Submitted(task_id=task_id, status=status, poll_after_s=_POLL_AFTER_S)
+            return Submitted(task_id=task_id, status=status, poll_after_s=asking.POLL_AFTER_S)
 
     @server.tool(
         title="Cancel a task",
@@ -141,26 +141,24 @@ def _register_reads(server: MCPServer, desk: Desk) -> None:
             float, Field(ge=0, le=LONGEST_WAIT_S, description="Wait so long for its end.")
         ] = 0,
         detail: Annotated[bool, Field(description="Add the latest events.")] = False,  # noqa: FBT002 -- a tool's argument
-    ) -> TaskOut:
+    ) -> Annotated[CallToolResult, TaskOut] | InputRequiredResult:
         """Return a task's state and, at its end, the answer with citations.
 
         Returns early when it ends or needs a person. Hanging up does not stop the task.
         """
         async with desk.serving("tasks:read") as caller:
-            where = _where(caller, task_id)
-
-            async def report(task: dict[str, Any]) -> None:
-                progress = task["progress"]
-                await ctx.report_progress(progress["done"], progress["total"], progress["message"])
-
-            task = await streams.task_wait(**where, wait_s=wait_s, on_change=report)
-            shown = _shown(task)
+            task = await follow(ctx, caller=caller, task_id=task_id, wait_s=wait_s)
+            if isinstance(task, InputRequiredResult):
+                return task
             if detail:
+                where = _where(caller, task_id)
                 _, last = await db(selectors.task_state, **where)
                 after = max(0, last - EVENTS_SHOWN)
-                events = await db(selectors.task_events, **where, after=after)
-                shown = shown.model_copy(update={"events": events})
-            return shown
+                task["events"] = await db(selectors.task_events, **where, after=after)
+            fitted, is_cut = fitting.task_fitted(task)
+            fitted |= {"truncated": is_cut, "poll_after_s": asking.poll_after_s(task)}
+            links = asking.links_of(task, is_cut=is_cut)
+            return fitting.result(TaskOut.model_validate(fitted), links=links)
 
     @server.tool(title="List tasks", annotations=_READ)
     async def list_tasks(
@@ -177,6 +175,8 @@ def _register_reads(server: MCPServer, desk: Desk) -> None:
                 cursor=cursor,
                 limit=limit,
             )
+            for row in rows:
+                row["goal"] = fitting.cut(row["goal"], _GOAL_LINE_CHARS)
             tasks = [TaskLine.model_validate(row) for row in rows]
             return TaskPage(tasks=tasks, next_cursor=following)
 
@@ -195,16 +195,3 @@ def _asked(task: dict[str, Any]) -> str:
 async def _current(where: dict[str, Any]) -> Acted:
     task = await db(selectors.task_detail, **where)
     return Acted(task_id=task["id"], status=task["status"], outcome=task["outcome"])
-
-
-def _shown(task: dict[str, Any]) -> TaskOut:
-    answer = task["answer"]
-    truncated = len(answer or "") > ANSWER_MAX_CHARS
-    return TaskOut.model_validate(
-        {
-            **task,
-            "answer": answer[:ANSWER_MAX_CHARS] if answer else answer,
-            "truncated": truncated,
-            "poll_after_s": None if task["status"] in FINAL else _POLL_AFTER_S,
-        }
-    )

@@ -4,13 +4,14 @@ import hashlib
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from knowledge import wiring
 from knowledge.core.types import DocumentInput
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import InputInvalid
+from mcp_server import fitting
 from mcp_server.bridge import Desk
 from mcp_server.schemas import Added, HitOut, Hits
 
@@ -32,7 +33,7 @@ def register(server: MCPServer, desk: Desk) -> None:
             dict[str, Any] | None,
             Field(description='E.g. {"tags": ["x"], "metadata": {"lang": "de"}}.'),
         ] = None,
-    ) -> Hits:
+    ) -> Annotated[CallToolResult, Hits]:
         """Find passages of the workspace's documents, best first, each with where it stands."""
         async with desk.serving("knowledge:read") as caller:
             hits = await db(
@@ -43,7 +44,11 @@ def register(server: MCPServer, desk: Desk) -> None:
                 limit=limit,
                 filters=filters,
             )
-            return Hits(hits=[HitOut.model_validate(hit, from_attributes=True) for hit in hits])
+            found = [HitOut.model_validate(hit, from_attributes=True) for hit in hits]
+            shown = fitting.fitting(found, fitting.RESULT_MAX_CHARS, HitOut.model_dump_json)
+            rest = {hit.document_id: hit.title for hit in found[len(shown) :]}
+            links = [fitting.link(f"knowledge://{key}", name) for key, name in rest.items()]
+            return fitting.result(Hits(hits=shown, truncated=bool(rest)), links=links)
 
     @server.tool(
         title="Add knowledge",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from agents import wiring
 from loomsite.access.bridge import db
+from mcp_server import fitting
 from mcp_server.bridge import Desk
 from mcp_server.schemas import Memories, MemoryOut, Remembered
 
@@ -40,7 +41,8 @@ def register(server: MCPServer, desk: Desk) -> None:
                 limit=limit,
             )
             found = [MemoryOut.model_validate(hit, from_attributes=True) for hit in hits]
-            return Memories(memories=found)
+            shown = fitting.fitting(found, fitting.RESULT_MAX_CHARS, MemoryOut.model_dump_json)
+            return Memories(memories=shown, truncated=len(shown) < len(found))
 
     @server.tool(
         title="Remember",
@@ -55,11 +57,9 @@ def register(server: MCPServer, desk: Desk) -> None:
         text: Annotated[str, Field(description="One fact, so that it makes sense on its own.")],
         scope: ScopeText = "workspace",
         importance: Annotated[float, Field(ge=0, le=1)] = 0.5,
-        subject: Annotated[
-            str, Field(description="Whom it is about: erased together.", max_length=200)
-        ] = "",
+        subject: Annotated[str, Field(description="Whom it is about.", max_length=200)] = "",
         topic: Annotated[
-            str, Field(description="What it settles: an older fact ends.", max_length=200)
+            str, Field(description="What it settles, e.g. units.", max_length=200)
         ] = "",
     ) -> Remembered:
         """Keep a fact for later runs and chats; the same fact is kept once."""

@@ -1,5 +1,8 @@
 """EVALUATE: what the answer was worth."""
 
+from collections.abc import Sequence
+
+from cluster.core import judging
 from cluster.core.checks import CheckResult
 from cluster.core.rewards import CHECK_WEIGHT, JUDGE_WEIGHT, score_of
 from cluster.core.steps import Judge, JudgeOutcome, ModelAnswer, Record
@@ -39,9 +42,24 @@ def step(executed: Executed) -> Judge | Record:
     return Judge(answer=executed.answer, citations=executed.citations)
 
 
-def question(view: TaskView, answer: str) -> str:
-    """Return what the judge is asked."""
-    return f"<asked>\n{view.task.goal}\n</asked>\n\n<answer>\n{answer}\n</answer>"
+def question(view: TaskView, answer: str, *, turn: int = 0) -> str:
+    """Return what the judge is asked; another `turn` shows it the same in another order."""
+    return asked(view.task.goal, answer, seed=f"{view.task.id}/{view.cycle}", turn=turn)
+
+
+def asked(goal: str, answer: str, *, seed: str, turn: int) -> str:
+    """Return what the judge is asked about any answer; nothing in it says whose it is."""
+    return judging.question(goal, answer, seed=seed, turn=turn)
+
+
+def graded(replies: Sequence[ModelAnswer]) -> tuple[float | None, str]:
+    """Return what several looks come to, with the comment of the one nearest to it."""
+    said = [reply.value for reply in replies if reply.value is not None]
+    if not said:
+        return None, ""
+    middle = judging.grade([float(value["score"]) for value in said])
+    best = min(said, key=lambda value: abs(float(value["score"]) - middle))
+    return middle, str(best["comment"])
 
 
 def unanswered(executed: Executed) -> Verdict:
@@ -71,21 +89,12 @@ def conclude(view: TaskView, outcome: JudgeOutcome) -> Record:
         )
         for check in outcome.checks
     ]
-    reply = outcome.reply
-    judged = reply is not None and reply.value is not None
-    comment, judge = "", ""
-    if reply is not None and reply.value is not None:
-        comment, judge = str(reply.value["comment"]), reply.model
-        parts.append(
-            ScorePart(
-                source="judge",
-                name="rubric",
-                score=float(reply.value["score"]),
-                weight=JUDGE_WEIGHT,
-                detail=comment,
-            )
-        )
-    score = score_of(tuple(parts))
+    judged = _judged(outcome)
+    if judged is not None:
+        parts.append(judged)
+    _, comment = graded(_replies(outcome))
+    # A judge that is not believed is shown to people and does not count.
+    score = score_of([part for part in parts if part.weight > 0])
     failing = [c for c in outcome.checks if c.required and not c.passed]
     low = view.task.min_score is not None and (score is None or score < view.task.min_score)
     accepted = not failing and not low
@@ -93,18 +102,46 @@ def conclude(view: TaskView, outcome: JudgeOutcome) -> Record:
         result=Verdict(
             outcome=Outcome.SUCCEEDED if accepted else Outcome.FAILED,
             score=score,
-            verified=bool(parts),
+            verified=score is not None,
             accepted=accepted,
             components=tuple(parts),
             comment=_comment(view, failing, score, comment, low=low),
-            judge=judge if judged else _silent(reply),
-            cost=reply.cost if reply else Cost(),
+            judge=_who(outcome),
+            cost=sum((reply.cost for reply in _replies(outcome)), Cost()),
         )
     )
 
 
-def _silent(reply: ModelAnswer | None) -> str:
-    return f"none: {reply.why}" if reply is not None else ""
+def _judged(outcome: JudgeOutcome) -> ScorePart | None:
+    """Return the judge's component: what its looks come to, weighted by how far it is believed."""
+    replies = _replies(outcome)
+    grade, detail = graded(replies)
+    if grade is None:
+        return None
+    grades = [float(reply.value["score"]) for reply in replies if reply.value is not None]
+    if len(grades) > 1:
+        detail = f"looked {len(grades)} times ({', '.join(f'{g:.2f}' for g in grades)}): {detail}"
+    if outcome.trust < 1.0:
+        detail = f"believed by {outcome.trust:.2f}: {detail}"
+    return ScorePart(
+        source="judge",
+        name="rubric",
+        score=grade,
+        weight=JUDGE_WEIGHT * outcome.trust,
+        detail=detail,
+    )
+
+
+def _replies(outcome: JudgeOutcome) -> tuple[ModelAnswer, ...]:
+    return () if outcome.reply is None else (outcome.reply, *outcome.again)
+
+
+def _who(outcome: JudgeOutcome) -> str:
+    """Return the model that judged, or why none did."""
+    reply = outcome.reply
+    if reply is None:
+        return ""
+    return reply.model if reply.value is not None else f"none: {reply.why}"
 
 
 def _comment(

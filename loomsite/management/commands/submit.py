@@ -72,7 +72,7 @@ class Command(DoorCommand):
     async def _followed(self, where: dict[str, str], timeout_s: float | None) -> Task:
         told = ""
 
-        async def tell(task: Task) -> None:
+        async def tell(task: Task, _: int) -> None:
             nonlocal told
             line = _progress(task)
             if line != told:

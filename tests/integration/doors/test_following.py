@@ -40,7 +40,7 @@ async def test_a_wait_ends_when_the_task_does():
     where = await prepared()
     told = []
 
-    async def cancel(task):
+    async def cancel(task, _):
         told.append(task["status"])
         if len(told) == 1:
             await db(task_cancel, **where, actor="test")
@@ -82,7 +82,7 @@ async def test_without_redis_a_wait_looks_into_the_database(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     where = await prepared()
 
-    async def cancel(task):
+    async def cancel(task, _):
         await db(task_cancel, **where, actor="test")
 
     async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""Rewards: one score from everybody who looked."""
+"""Rewards: one score from everybody who looked, and the share of each child in it."""
 
 import math
 
@@ -10,6 +10,10 @@ from cluster.core.errors import ScoreInvalid
 from cluster.core.rewards import (
     JUDGE_WEIGHT,
     PERSON_WEIGHT,
+    Reliability,
+    ReliabilityBin,
+    credit,
+    reliability,
     score_of,
 )
 from cluster.core.types import ScorePart
@@ -70,3 +74,42 @@ def test_a_score_lies_among_its_components(parts):
     scores = [part.score for part in parts]
     assert found is not None
     assert min(scores) - 1e-9 <= found <= max(scores) + 1e-9
+
+
+def test_credit_for_success_is_full_for_every_child():
+    assert credit({"a": 0.9, "b": 0.2}, 1.0) == {"a": 1.0, "b": 1.0}
+
+
+def test_credit_after_failure_blames_who_was_expected_to_fail():
+    found = credit({"a": 0.9, "b": 0.5}, 0.0)
+
+    assert found == pytest.approx({"a": 0.45 / 0.55, "b": 0.05 / 0.55})
+
+
+def test_credit_of_an_only_child_is_its_parents_score():
+    assert credit({"a": 0.7}, 0.0) == {"a": 0.0}
+
+
+def test_credit_of_children_that_cannot_fail_is_the_parents_score():
+    assert credit({"a": 1.0, "b": 1.0}, 0.3) == {"a": 0.3, "b": 0.3}
+
+
+@given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=6), st.floats(0, 1))
+def test_credit_is_always_a_score(expected, parent):
+    assert all(-1e-9 <= share <= 1 + 1e-9 for share in credit(expected, parent).values())
+
+
+def test_reliability_reports_brier_and_what_came_of_each_promise():
+    found = reliability([(0.9, 1.0), (1.0, 0.0), (0.15, 0.0)])
+
+    assert found == Reliability(
+        brier=pytest.approx((0.01 + 1.0 + 0.0225) / 3),
+        bins=(
+            ReliabilityBin(lo=0.1, hi=0.2, count=1, predicted=0.15, observed=0.0),
+            ReliabilityBin(lo=0.9, hi=1.0, count=2, predicted=0.95, observed=0.5),
+        ),
+    )
+
+
+def test_reliability_of_nothing_is_nothing():
+    assert reliability([]) == Reliability(brier=None, bins=())
