@@ -5,6 +5,7 @@ Gate, quotas, events, memory, context and interceptors are on.
 # ruff: noqa: ANN401, FBT001, FBT002 -- the shape is the benchmark's, and it is untyped
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from adapters.base import SYSTEM, TOOL_DOC, Adapter, add_ok, add_raise  # pyright: ignore[reportMissingImports] -- the benchmark's own package, on the path of its worker  # pyright: ignore[reportMissingImports] -- as above
@@ -95,6 +96,49 @@ class Compacting(Peer):
     session_options = {"window_tokens": 600, "notes_tokens": 400}
 
 
+class Journaled(Peer):
+    """The same with journal and wallet on, both in memory: what they cost the runtime itself."""
+
+    async def run(self, agent: Any, prompt: str) -> str:
+        config, world = agent.config, agent.provider.world
+        run_id = world.new_id()
+        request = self.types.RunRequest(
+            run_id=run_id,
+            workspace_id=config.workspace,
+            agent_id=config.name,
+            task_id=run_id,
+            root_task_id=run_id,
+            goal=prompt,
+        )
+        result = await agent.execute(
+            request, journal=self.testing.MemoryJournal(), wallet=_Wallet(), gate=self._gate()
+        )
+        if result.stop != "answered":
+            raise RuntimeError(f"{result.error_code}: {result.error_message}")
+        return result.text
+
+    def load(self) -> None:
+        super().load()
+        from agents import testing  # noqa: PLC0415 -- the import is measured
+        from agents.core import types  # noqa: PLC0415 -- as above
+
+        self.testing, self.types = testing, types
+
+
+class _Wallet:
+    """Sums what calls cost."""
+
+    def __init__(self) -> None:
+        self.spent_usd = Decimal(0)
+
+    async def reserve(self, *, key: str, request: Any, profile: Any) -> None:
+        pass
+
+    async def settle(self, *, key: str, usage: Any, served: Any = None) -> None:
+        del key, served
+        self.spent_usd += usage.cost_usd
+
+
 class _Memory:
     """A store of what outlives a run that holds nothing yet; it is asked before each run."""
 
@@ -103,9 +147,12 @@ class _Memory:
     ) -> str:
         raise NotImplementedError("no case of the benchmark remembers")
 
-    async def recall(self, query: str, *, limit: int = 8) -> list[Any]:
-        del query, limit
+    async def recall(self, query: str, *, limit: int = 8, given: bool = True) -> list[Any]:
+        del query, limit, given
         return []
+
+    async def give(self, scores: Any) -> None:
+        raise NotImplementedError("nothing is recalled")
 
 
 class _Gate:

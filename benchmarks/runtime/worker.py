@@ -15,7 +15,12 @@ def main() -> None:
 
     from benchmarks.runtime import adapter  # noqa: PLC0415 -- it needs the path above
 
-    for name, peer in (("ours", adapter.Peer), ("ours_compact", adapter.Compacting)):
+    ours = {
+        "ours": adapter.Peer,
+        "ours_compact": adapter.Compacting,
+        "ours_journaled": adapter.Journaled,
+    }
+    for name, peer in ours.items():
         module = types.ModuleType(f"adapters.{name}")
         module.__dict__["Peer"] = peer
         sys.modules[f"adapters.{name}"] = module
