@@ -13,8 +13,7 @@ from agents.core.errors import ToolRetry
 from agents.core.ports import ToolContext
 from agents.core.types import Json, ToolOutput, ToolSpec
 from agents.providers.structured import problems_of
-from agents.services.mcp_tools import Listing, McpToolSpec
-from agents.tools.foreign_schema import SchemaUnusable, tamed
+from agents.tools.foreign_schema import Listing, McpToolSpec, SchemaUnusable, tamed
 from agents.tools.schema import parse_object
 
 if TYPE_CHECKING:

@@ -9,29 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.core.errors import NotFound
-from agents.core.types import ToolSpec
 from agents.models import Tool
 from agents.services.mcp_connections import connection_locked
 from agents.store.codec import json_storable, storable
+from agents.tools.foreign_schema import Listing, McpToolSpec
 from loomsite.access.core.errors import FieldError, InputInvalid
 
 _NOTED = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McpToolSpec:
-    """A tool as agents may be granted it, and what its server calls it."""
-
-    remote_name: str
-    spec: ToolSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What a server offered, and why some of it cannot be used."""
-
-    tools: tuple[McpToolSpec, ...]
-    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

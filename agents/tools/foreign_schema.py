@@ -1,10 +1,11 @@
-"""JSON Schemas that somebody else wrote, made safe to show to a model and to check against."""
+"""Tools that somebody else wrote: their schemas made safe to show to a model and to check with."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
-from agents.core.types import Json
+from agents.core.types import Json, ToolSpec
 
 MAX_NODES = 2_000
 MAX_CHARS = 60_000
@@ -18,6 +19,22 @@ _PLAIN = frozenset({"type", "enum", "const", "default", "description", "required
                     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
                     "minLength", "maxLength", "minItems", "maxItems", "uniqueItems",
                     "minProperties", "maxProperties"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpToolSpec:
+    """A tool as agents may be granted it, and what its server calls it."""
+
+    remote_name: str
+    spec: ToolSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a server offered, and why some of it cannot be used."""
+
+    tools: tuple[McpToolSpec, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class SchemaUnusable(ValueError):

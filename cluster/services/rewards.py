@@ -16,8 +16,8 @@ def reward_write(
 ) -> Reward:
     """Keep an evaluation with its components; nothing is ever edited.
 
-    The run, and the memories and sources that it was given, are told how it did. How its steps went is kept
-    beside the cycle's own evaluation, and has no weight.
+    The run, and the memories and sources that it was given, are told how it did. How its steps
+    went is kept beside the cycle's own evaluation, and has no weight.
     """
     run_id = _run_id(task)
     workspace_id = str(task.workspace_id)

@@ -19,6 +19,11 @@ SAYS = {
     "context.py": "'source': 'memory'",
     "skills.py": "then darn along the weft.",
     "interceptors.py": "The password is [redacted].",
+    "events.py": 'calculator {"expression": "6*7"} -> 42',
+    "limits.py": "agents.budget_exceeded - The run used its 2 steps.",
+    "mcp_tools.py": "\nResult: 84 euros",
+    "providers.py": "presets: openai, deepseek",
+    "resume.py": "letters: ['Ann']",
     "policy.py": "Not allowed: the scene 'look only' forbids it.\nResult: 42",
 }
 
