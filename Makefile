@@ -4,7 +4,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-BENCHMARKS := market runtime retrieval durability api
+BENCHMARKS := market runtime retrieval durability api mcp
 ARGS ?=
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1

@@ -16,8 +16,9 @@ from loomsite.embedded.home import Home, default_root
 
 USAGE_EXIT = 2
 # These need no services, or see for themselves what runs.
-_ALONE = {"up", "down", "submit", "help", "version", "check", "test", "diffsettings"}
+_ALONE = {"up", "down", "submit", "mcp_config", "help", "version", "check", "test", "diffsettings"}
 _ALONE |= {"makemigrations", "spectacular", "findstatic", "startapp"}
+_NEW_KEY = "--new-key"  # of mcp_config: it needs the database after all
 # These look at the tables as they are, or migrate themselves.
 _UNMIGRATED = {"migrate", "showmigrations", "sqlmigrate", "bootstrap", "dbshell", "inspectdb"}
 
@@ -58,7 +59,7 @@ def _run(argv: list[str]) -> int:
     name = next((word for word in argv[1:] if not word.startswith("-")), "help")
     wants_help = any(word in {"-h", "--help", "--version"} for word in argv[1:])
     with ExitStack() as held:
-        needs_services = name not in _ALONE and not wants_help
+        needs_services = (name not in _ALONE or _NEW_KEY in argv) and not wants_help
         if needs_services:
             home = Home(root=default_root(os.environ))
             is_external = bool(os.environ.get("DATABASE_URL", "").strip())

@@ -85,8 +85,8 @@ class Desk:
         finally:
             _visit.reset(token)
 
-    async def caller(self, scope: str) -> Principal:
-        """Return the caller, who holds `scope`.
+    async def caller(self, scope: str | None) -> Principal:
+        """Return the caller, who holds `scope`, where one is needed.
 
         Raises:
             NotAuthenticated: Nobody who may.
@@ -94,7 +94,8 @@ class Desk:
         """
         visit = _visit.get(None) or Visit(self._callers)
         principal = await visit.principal()
-        principal.require(scope)
+        if scope is not None:
+            principal.require(scope)
         return principal
 
     @asynccontextmanager
@@ -104,7 +105,7 @@ class Desk:
             yield await self.caller(scope)
 
     @asynccontextmanager
-    async def reading(self, scope: str) -> AsyncGenerator[Principal]:
+    async def reading(self, scope: str | None = None) -> AsyncGenerator[Principal]:
         """Give the caller when they hold `scope`; failures inside are the request's errors."""
         async with told_to_the_client():
             yield await self.caller(scope)

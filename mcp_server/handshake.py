@@ -70,7 +70,7 @@ class _Relay:
         is_old = ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS
         if ctx.method == "tools/list" and is_old and not self._has_tools:
             self._has_tools = True
-            async with self._desk.reading("agents:read") as caller:
+            async with self._desk.reading() as caller:
                 self._hear(caller.workspace_id, ctx.session)
                 self._notices.watch(caller.workspace_id, tools=True)
         return result

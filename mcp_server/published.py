@@ -53,9 +53,11 @@ class PublishedAgents:
     async def _list(self, result: HandlerResult) -> HandlerResult:
         if isinstance(result, BaseModel):
             result = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-        async with self._desk.reading("agents:read") as caller:
-            found = await db(offers.agents_offered, workspace_id=caller.workspace_id)
         listed = result or {}
+        async with self._desk.reading() as caller:
+            if not caller.allows("agents:read"):
+                return listed
+            found = await db(offers.agents_offered, workspace_id=caller.workspace_id)
         return {**listed, "tools": [*listed.get("tools", []), *map(_tool, found)]}
 
     async def _call(
@@ -65,8 +67,8 @@ class PublishedAgents:
         ctx: ServerRequestContext[Any, Any],
         call_next: CallNext,
     ) -> HandlerResult:
-        async with self._desk.reading("tasks:write") as caller:
-            slug = name.removeprefix(PREFIX)
+        slug = name.removeprefix(PREFIX)
+        async with self._desk.reading() as caller:
             offer = await db(offers.agent_offered, workspace_id=caller.workspace_id, slug=slug)
         if offer is None:
             return await call_next(ctx)  # there is no such tool

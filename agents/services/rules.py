@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
+from jsonschema import Draft202012Validator, SchemaError
 
 from agents.tools import foreign_schema
 from loomsite.access.core import untrusted
@@ -135,8 +136,11 @@ def tool_schema(value: object) -> str | None:
         return f"Must be at most {_LONGEST_SCHEMA:,} characters long."
     try:
         foreign_schema.tamed(value)
+        Draft202012Validator.check_schema(value)
     except foreign_schema.SchemaUnusable as error:
         return f"Must be the JSON Schema of an object, but {error}."
+    except SchemaError as error:
+        return f"Must be a JSON Schema, but {error.message[:200]}."
     return None
 
 

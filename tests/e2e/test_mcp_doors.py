@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import httpx2
@@ -51,14 +52,14 @@ async def over_http(stack: Stack, *, mode: str = "auto") -> AsyncIterator[Client
 
 @asynccontextmanager
 async def over_stdio(
-    stack: Stack, *, mode: str = "auto", **variables: str
+    stack: Stack, *, mode: str = "auto", message_handler: Any = None, **variables: str
 ) -> AsyncIterator[Client]:
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "loomsite", "mcp"],
         env={**stack.environment, **variables},
     )
-    async with Client(server, mode=mode) as client:
+    async with Client(server, mode=mode, message_handler=message_handler) as client:
         yield client
 
 

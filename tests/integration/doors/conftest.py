@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -37,22 +38,22 @@ def http() -> Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]:
 
 
 @asynccontextmanager
-async def _connected(key: str, mode: str) -> AsyncIterator[Client]:
+async def _connected(key: str, mode: str, **options: Any) -> AsyncIterator[Client]:
     async with serving(key) as client:
         transport = streamable_http_client(f"{BASE_URL}/mcp", http_client=client)
-        async with Client(transport, mode=mode) as assistant:
+        async with Client(transport, mode=mode, **options) as assistant:
             yield assistant
 
 
 @pytest.fixture(params=["legacy", "auto"])
 def assistant(
     request: pytest.FixtureRequest,
-) -> Callable[[str], AbstractAsyncContextManager[Client]]:
+) -> Callable[..., AbstractAsyncContextManager[Client]]:
     """Return what opens an MCP client, of both eras of the protocol."""
-    return lambda key: _connected(key, request.param)
+    return lambda key, **options: _connected(key, request.param, **options)
 
 
 @pytest.fixture
-def modern() -> Callable[[str], AbstractAsyncContextManager[Client]]:
+def modern() -> Callable[..., AbstractAsyncContextManager[Client]]:
     """Return what opens an MCP client of the present era."""
-    return lambda key: _connected(key, "auto")
+    return lambda key, **options: _connected(key, "auto", **options)

@@ -5,11 +5,13 @@ import json
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from cluster.models import Task
+from cluster.models import Reward, Task
 from cluster.services.tasks import task_submit
 from loomsite.access.bridge import db
 from loomsite.access.models import ApiKey
 from tests.factories.access import make_key, make_tenant
+from tests.factories.cluster import FakeWorld, work
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -40,7 +42,8 @@ async def test_the_tools_are_those_promised_with_explicit_annotations(assistant)
 
     assert {tool.name for tool in tools} >= {
         "submit_task", "get_task", "list_tasks", "cancel_task", "reply_task", "list_agents",
-        "search_knowledge", "add_knowledge", "give_feedback", "recall", "remember", "schedule_task",
+        "ask_agent", "search_knowledge", "add_knowledge", "give_feedback", "recall", "remember",
+        "schedule_task",
     }  # fmt: skip
     hints = [
         hint
@@ -55,6 +58,7 @@ async def test_the_tools_are_those_promised_with_explicit_annotations(assistant)
     assert len(listing) <= 12_000
 
 
+@requirement("mcp.tasks")
 async def test_a_task_is_submitted_followed_listed_and_cancelled(assistant):
     tenant = await db(make_tenant)
 
@@ -100,6 +104,22 @@ async def test_waiting_for_a_task_that_has_ended_returns_at_once(assistant):
 
     assert got.structured_content["status"] == "cancelled"
     assert got.structured_content["poll_after_s"] is None
+
+
+@requirement("mcp.feedback_and_schedules")
+async def test_an_answer_is_judged(assistant):
+    tenant = await db(make_tenant)
+    task_id = await db(submit, tenant)
+    await db(work, FakeWorld())
+
+    async with assistant(tenant.key) as client:
+        judged = await client.call_tool(
+            "give_feedback", {"task_id": task_id, "score": 0.75, "comment": "Good."}
+        )
+
+    rows = await db(lambda: list(Reward.objects.filter(source__startswith="key:")))
+    assert judged.structured_content["status"] == "succeeded"
+    assert [(row.score, row.comment) for row in rows] == [(0.75, "Good.")]
 
 
 async def test_lists_are_paged_inside_the_tool(assistant):
@@ -215,6 +235,7 @@ async def test_each_tool_needs_its_scope(modern, tool, arguments, scope):
     assert scope in text_of(result)
 
 
+@requirement("mcp.memory")
 async def test_what_is_remembered_is_recalled_in_its_workspace_alone(assistant):
     tenant, stranger = await db(make_tenant), await db(make_tenant)
 
@@ -230,6 +251,7 @@ async def test_what_is_remembered_is_recalled_in_its_workspace_alone(assistant):
     assert theirs.structured_content["memories"] == []
 
 
+@requirement("mcp.feedback_and_schedules")
 @pytest.mark.parametrize(
     "times",
     [{"cron": "0 7 * * 1", "timezone": "Europe/Berlin"}, {"at": "2100-01-01T00:00:00+00:00"},
@@ -245,6 +267,7 @@ async def test_a_goal_is_scheduled_by_cron_time_or_interval(modern, times):
     assert result.structured_content["next_at"] is not None
 
 
+@requirement("mcp.agents")
 async def test_agents_are_listed_with_what_they_are_good_at(assistant):
     tenant = await db(make_tenant)
     await db(
@@ -264,6 +287,7 @@ async def test_agents_are_listed_with_what_they_are_good_at(assistant):
     }
 
 
+@requirement("mcp.knowledge")
 async def test_added_knowledge_is_found_with_its_place_in_the_document(assistant):
     tenant, stranger = await db(make_tenant), await db(make_tenant)
     text = "Phobos and Deimos are the moons of Mars."
@@ -282,15 +306,18 @@ async def test_added_knowledge_is_found_with_its_place_in_the_document(assistant
     assert theirs.structured_content["hits"] == []
 
 
-@pytest.mark.parametrize("state", ["missing", "unknown", "revoked", "malformed"])
+@pytest.mark.parametrize("state", ["missing", "unknown", "revoked", "expired", "malformed"])
 async def test_without_a_good_key_the_answer_is_401_and_where_to_learn_more(http, state):
     tenant = await db(make_tenant)
     if state == "revoked":
         await db(lambda: ApiKey.objects.update(revoked_at="2026-01-01T00:00:00Z"))
+    if state == "expired":
+        await db(lambda: ApiKey.objects.update(expires_at="2026-01-01T00:00:00Z"))
     key = {
         "missing": None,
         "unknown": f"lk_{'0' * 12}_{'0' * 64}",
         "revoked": tenant.key,
+        "expired": tenant.key,
         "malformed": "nonsense",
     }[state]
 
@@ -352,6 +379,20 @@ async def test_a_garbage_frame_is_a_client_error(http, body):
         response = await client.post("/mcp", content=body)
 
     assert 400 <= response.status_code < 500
+    assert "Traceback" not in response.text
+
+
+@pytest.mark.parametrize("method", ["tools/list", "tools/call", "resources/read", "nonsense"])
+async def test_a_call_before_initialisation_is_an_error_of_the_protocol(http, method):
+    tenant = await db(make_tenant)
+    headers = {"Accept": "application/json, text/event-stream", "Mcp-Method": method}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "list_tasks"}}
+
+    async with http(tenant.key, **headers, **{"MCP-Protocol-Version": "2026-07-28"}) as client:
+        response = await client.post("/mcp", json=body)
+
+    assert 400 <= response.status_code < 500
+    assert response.json()["error"]["code"] < 0
     assert "Traceback" not in response.text
 
 
