@@ -3,16 +3,19 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from agents.models import Approval
+from cluster.admin import inbox
 from cluster.admin.base import ClusterAdmin
 from cluster.models import Task
 from cluster.services.tasks import task_reply
 from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.display import ago, badge, short, task_link
+from loomsite.access.admin.extra import ExtraPage
 from loomsite.access.admin.reach import actor_of
 
 
@@ -45,6 +48,7 @@ class ApprovalAdmin(ClusterAdmin):
             when=lambda approval: approval.status == Approval.Status.OPEN,
         ),
     )  # fmt: skip
+    list_pages = (ExtraPage(name="inbox", label="Inbox", icon="inbox", view="inbox_page"),)
     empty = "When an agent asks something, or wants to do what needs a yes, it waits here."
 
     @display(description="task")
@@ -57,6 +61,22 @@ class ApprovalAdmin(ClusterAdmin):
         buttons = self.actions_for(request, obj)
         task = Task.objects.filter(pk=obj.task_id, workspace_id=obj.workspace_id).first()
         return {"row_actions": [], "can_answer": bool(buttons), "waiting_task": task}
+
+    def held(self, row: Any) -> Any:
+        """Return the question as it is now: the service locks it, after its task."""
+        return Approval.objects.filter(pk=row.pk).first()
+
+    def inbox_page(self, request: HttpRequest) -> HttpResponse:
+        """Show everything that waits for a person."""
+        return self.page(
+            request,
+            "inbox",
+            "Inbox",
+            asked=inbox.questions(self, request),
+            groups=inbox.drafts(request),
+            here=self.extra_url("inbox"),
+            all_url=reverse("admin:agents_approval_changelist"),
+        )
 
     def answer(self, request: HttpRequest, approval: Any) -> str:
         task_reply(

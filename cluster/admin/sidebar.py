@@ -76,6 +76,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
         ),
     ),
 )
+_FIRST: Final = {"agents_approval": "agents_approval_inbox"}  # where not to the list
 _MOST_COUNTED = 99
 
 
@@ -88,7 +89,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     }
     for title, items in _GROUPS:
         shown = [
-            {"title": name, "icon": icon, "link": reverse(f"admin:{page}_changelist")}
+            {
+                "title": name,
+                "icon": icon,
+                "link": reverse(f"admin:{_FIRST.get(page, f'{page}_changelist')}"),
+            }
             for name, icon, page in items
             if page in pages and pages[page].has_view_permission(request)
         ]

@@ -17,6 +17,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
 from loomsite.access.admin import once
@@ -60,6 +61,14 @@ class RowAction:
 def reason_of(request: HttpRequest) -> str:
     """Return why somebody does what they ask for, as they typed it; empty when they did not."""
     return request.POST.get("reason", "").replace("\x00", "").strip()[:_LONGEST_REASON]
+
+
+def _back_of(request: HttpRequest) -> str:
+    """Return where the person came from, when it is a page of the admin; else nothing."""
+    back = request.POST.get("back", "")
+    here = reverse("admin:index")
+    ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith(here)
+    return back if ours else ""
 
 
 class Buttons(ModelAdmin):
@@ -136,7 +145,7 @@ class Buttons(ModelAdmin):
         if not self.may(request, chosen.role, row):
             raise PermissionDenied
         reason = reason_of(request)
-        back = self.page_url(row)
+        back = _back_of(request) or self.page_url(row)
         done: str | HttpResponse | None = None
         if chosen.when(row) and chosen.reason and not reason:
             messages.error(request, f"Say why: “{chosen.label}” is written to the audit.")
@@ -169,7 +178,7 @@ class Buttons(ModelAdmin):
             messages.warning(request, _TOO_LATE.format(chosen.label))
         else:
             messages.success(request, done)
-        return self.page_url(row)
+        return _back_of(request) or self.page_url(row)
 
     def _done_once(
         self, request: HttpRequest, row: Any, chosen: RowAction, reason: str
@@ -200,6 +209,10 @@ class Buttons(ModelAdmin):
         if not self.model._default_manager.filter(pk=row.pk).exists():  # noqa: SLF001 -- Django's public hook
             return reverse(f"{name}_changelist")
         return reverse(f"{name}_change", args=[row.pk])
+
+    def page_url_of(self, row: Any) -> str:
+        """Return where the page of a row is that was read just now."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
 
     def render_change_form(
         self,
