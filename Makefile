@@ -10,7 +10,7 @@ ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench chaos conformance clean
+.PHONY: help setup demo up down test test-fast check format-check fmt lint types imports bench chaos conformance screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ chaos: $(STAMP) ## Kill workers under load and see that nothing is lost or repea
 
 conformance: $(STAMP) ## Run the MCP conformance suite and inspector (installs them first)
 	@$(PY) -m tests.conformance $(ARGS)
+
+screenshots: $(STAMP) ## Take pictures of the admin's main pages into screenshots/
+	@$(PY) -m tests.support.screenshots $(ARGS)
 
 clean: down ## Stop everything and remove what can be made again (data in .loom stays)
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
