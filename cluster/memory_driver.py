@@ -10,9 +10,11 @@ from cluster.core import amoeba, auction, posterior
 from cluster.core.perform import Ports, perform
 from cluster.core.posterior import Settlement, Standing
 from cluster.core.steps import (
+    Admit,
     Ask,
     Delegate,
     Finish,
+    Forged,
     HoldAuction,
     InsideStep,
     NextCycle,
@@ -142,8 +144,8 @@ class MemoryDriver:
                 return _again(view)
             case Ask() | Delegate():
                 raise WaitsForSomebody(step.suspended.question or step.suspended.kind)
-            case Park() | Finish():
-                raise AssertionError(step)  # the loop above keeps these
+            case Park() | Finish() | Forged() | Admit():
+                raise AssertionError(step)  # the loop keeps the first two; no field is forged here
             case _:
                 assert_never(step)
 

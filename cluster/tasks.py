@@ -10,7 +10,7 @@ from cluster.reactor import Reactor
 from cluster.services.lifecycle import health_look
 from cluster.services.schedules import schedules_fire
 from cluster.services.webhooks import deliveries_trim
-from cluster.wiring import judge_audits, reactor, webhooks_send
+from cluster.wiring import grow, judge_audits, reactor, webhooks_send
 
 logger = logging.getLogger(__name__)
 
@@ -95,3 +95,14 @@ def judge_audit_job() -> None:
         return
     if done:
         logger.info("%d judges measured", done)
+
+
+@shared_task
+def grow_job() -> None:
+    """End races, evolve and prune blueprints, make skills of what worked, retire the useless."""
+    try:
+        grown = grow()
+    except OperationalError as error:
+        logger.warning("nothing grew, the database does not answer: %s", error)
+        return
+    logger.info("grown: %s", grown)

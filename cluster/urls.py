@@ -2,9 +2,37 @@
 
 from django.urls import path
 
-from cluster.api import schedules, tasks, webhooks
+from cluster.api import blueprints, nodes, rewards, schedules, tasks, webhooks
 
 urlpatterns = [
+    path("blueprints", blueprints.BlueprintListView.as_view()),
+    path("blueprints/import", blueprints.BlueprintImportView.as_view()),
+    path("blueprints/lineage", blueprints.BlueprintLineageView.as_view()),
+    path("blueprints/<uuid:blueprint_id>", blueprints.BlueprintView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/versions", blueprints.BlueprintVersionsView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/diff", blueprints.BlueprintDiffView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/export", blueprints.BlueprintExportView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/revise", blueprints.BlueprintReviseView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/approve", blueprints.BlueprintApproveView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/refuse", blueprints.BlueprintRefuseView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/promote", blueprints.BlueprintPromoteView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/rollback", blueprints.BlueprintRollbackView.as_view()),
+    path("blueprints/<uuid:blueprint_id>/retire", blueprints.BlueprintRetireView.as_view()),
+    path("nodes", nodes.NodeListView.as_view()),
+    path("nodes/<uuid:node_id>", nodes.NodeView.as_view()),
+    path("nodes/<uuid:node_id>/lifecycle", nodes.NodeLifecycleView.as_view()),
+    path("nodes/<uuid:node_id>/quarantine", nodes.NodeQuarantineView.as_view()),
+    path("nodes/<uuid:node_id>/release", nodes.NodeReleaseView.as_view()),
+    path("nodes/<uuid:node_id>/retire", nodes.NodeRetireView.as_view()),
+    path("nodes/<uuid:node_id>/undo", nodes.NodeUndoView.as_view()),
+    path("nodes/<uuid:node_id>/merge", nodes.NodeMergeView.as_view()),
+    path("rewards", rewards.RewardListView.as_view()),
+    path("rewards/judge", rewards.JudgeView.as_view()),
+    path("rewards/lift", rewards.LiftView.as_view()),
+    path("calibration-cases", rewards.CaseListView.as_view()),
+    path("calibration-cases/<uuid:case_id>", rewards.CaseView.as_view()),
+    path("judge-audits", rewards.AuditListView.as_view()),
+    path("judge-audits/<uuid:audit_id>", rewards.AuditView.as_view()),
     path("schedules", schedules.ScheduleListView.as_view()),
     path("schedules/<uuid:schedule_id>", schedules.ScheduleView.as_view()),
     path("schedules/<uuid:schedule_id>/run", schedules.ScheduleRunView.as_view()),

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.db import connections
+from django.utils import timezone
 
 from agents import wiring as agents
 from agents.assembly.reach import check_reach
@@ -32,9 +33,13 @@ from cluster.selectors.judging import audits_due
 from cluster.selectors.webhooks import delivery_detail
 from cluster.sending import send_all
 from cluster.services import webhooks
+from cluster.services.evolution import prune, skills_retire
 from cluster.services.journal import fence
+from cluster.services.races import races_look
 from cluster.services.webhooks import Outgoing
 from knowledge import wiring as knowledge
+from loomsite.access.bridge import db
+from loomsite.access.selectors import workspace_list
 
 T = TypeVar("T")
 
@@ -169,6 +174,32 @@ def judge_audits() -> int:
     for workspace_id in due:
         judge_audit(workspace_id=workspace_id, actor="beat")
     return len(due)
+
+
+def grow() -> growing.Grown:
+    """End races, evolve and prune lines, make skills of what worked; blocks while models answer."""
+    ended = races_look()
+    pruned = prune(now=timezone.now())
+    return asyncio.run(_alone(_grown(ended, pruned)))
+
+
+async def _grown(ended: int, pruned: int) -> growing.Grown:
+    mind = RuntimeWorkspaceMind()
+    evolved = await growing.evolve(evolver=growing.ReflectiveEvolver(mind=mind))
+    crystallized: list[str] = []
+    retired: list[str] = []
+    for workspace in await db(workspace_list):
+        workspace_id = workspace["id"]
+        retired += await db(skills_retire, workspace_id=workspace_id)
+        name = await growing.crystallize(workspace_id, mind=mind, embed=knowledge.embed_texts)
+        crystallized += [name] if name else []
+    return growing.Grown(
+        races=ended,
+        pruned=pruned,
+        evolved=tuple(evolved),
+        crystallized=tuple(crystallized),
+        retired=tuple(retired),
+    )
 
 
 async def _alone(work: Awaitable[T]) -> T:

@@ -370,6 +370,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "race and evolve blueprints, crystallize skills": {
+        "task": "cluster.tasks.grow_job",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "measure judges on answers of known worth": {
         "task": "cluster.tasks.judge_audit_job",
         "schedule": 900.0,

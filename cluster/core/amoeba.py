@@ -5,6 +5,8 @@ from dataclasses import replace
 from cluster.core.phases import adapt, evaluate, execute, match, scale, sense
 from cluster.core.steps import (
     Finish,
+    Forge,
+    ForgeOutcome,
     HoldAuction,
     InsideStep,
     JudgeOutcome,
@@ -75,6 +77,9 @@ def conclude(view: TaskView, step: OutsideStep, outcome: OutsideOutcome) -> Insi
             return execute.conclude(view, outcome)
         case JudgeOutcome():
             return evaluate.conclude(view, outcome)
+        case ForgeOutcome():
+            assert isinstance(step, Forge)
+            return match.forged(step, outcome)
 
 
 def advance(  # noqa: PLR0911 -- one line a kind of step

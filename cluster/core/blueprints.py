@@ -99,6 +99,11 @@ def choose(versions: Sequence[VersionRecord], *, rng: Random) -> VersionRecord |
     return max(drawn, key=lambda item: item[:2])[2] if drawn else None
 
 
+def lot(seed: str) -> Random:
+    """Return the chance that a seed stands for, the same in every process."""
+    return Random(seed)  # noqa: S311 -- a lot, no secret
+
+
 def race(versions: Sequence[VersionRecord], *, rng: Random) -> list[Leaving]:
     """Return who is dropped; call it every `RACE_EVERY` results. One always stays."""
     if len(versions) < 2:  # noqa: PLR2004 -- a race needs two

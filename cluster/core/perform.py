@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from cluster.core import judging
-from cluster.core.phases import evaluate, scale, sense
+from cluster.core.phases import evaluate, match, scale, sense
 from cluster.core.ports import AgentRunner, Belief, Judge, Mind, Surroundings
-from cluster.core.steps import Judge as JudgeStep
 from cluster.core.steps import (
+    Forge,
+    ForgeOutcome,
     JudgeOutcome,
     ModelAnswer,
     OutsideOutcome,
@@ -19,6 +20,7 @@ from cluster.core.steps import (
     Sense,
     SenseOutcome,
 )
+from cluster.core.steps import Judge as JudgeStep
 from cluster.core.types import TaskView
 
 
@@ -44,6 +46,8 @@ async def perform(view: TaskView, step: OutsideStep, ports: Ports) -> OutsideOut
             return await ports.runner.run(view, step)
         case JudgeStep():
             return await _judge(view, step, ports)
+        case Forge():
+            return await _forge(view, step, ports)
         case _:
             assert_never(step)
 
@@ -80,6 +84,26 @@ async def _plan(view: TaskView, step: PlanSplit, ports: Ports) -> PlanOutcome:
         schema=schema,
     )
     return PlanOutcome(reply=first, repaired=second)
+
+
+async def _forge(view: TaskView, step: Forge, ports: Ports) -> ForgeOutcome:
+    """Ask for a skill or a blueprint, and once more with what was wrong with the first."""
+
+    async def ask(problems: tuple[str, ...]) -> ModelAnswer:
+        return await ports.mind.ask(
+            view,
+            purpose="skill" if step.wanted.action == "skill" else "forge",
+            system=match.system(step.wanted),
+            user=match.question(step, problems),
+            schema=match.schema(step.wanted),
+        )
+
+    reply = await ask(())
+    problems = match.problems_of(step.wanted, reply)
+    if reply.value is not None and problems:
+        reply = await ask(problems)
+        problems = match.problems_of(step.wanted, reply)
+    return ForgeOutcome(reply=reply, problems=problems)
 
 
 async def _judge(view: TaskView, step: JudgeStep, ports: Ports) -> JudgeOutcome:

@@ -1,9 +1,10 @@
 """What the cycle needs of the world; the database shell and the memory driver both provide it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from cluster.core.checks import CheckResult
+from cluster.core.forging import Failure
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
 from cluster.core.types import CitedSpan, Json, TaskView
 
@@ -61,3 +62,32 @@ class WorkspaceMind(Protocol):
     async def ask(
         self, workspace_id: str, *, purpose: Purpose, system: str, user: str, schema: Json
     ) -> ModelAnswer: ...
+
+
+class Weakness(Protocol):
+    """A line of blueprints that should have a better version, and what it failed at."""
+
+    @property
+    def workspace_id(self) -> str: ...
+
+    @property
+    def blueprint_id(self) -> str: ...
+
+    @property
+    def spec(self) -> Mapping[str, Any]: ...
+
+    @property
+    def why(self) -> str: ...
+
+    @property
+    def failures(self) -> Sequence[Failure]: ...
+
+
+class Evolver(Protocol):
+    """Proposes a better version from failures: a model that reflects, or a library such as GEPA.
+
+    The reply's value has `instructions`, `description` and `why`; whatever it is, it is checked,
+    reviewed where that is the policy, and has to win a race.
+    """
+
+    async def propose(self, due: Weakness) -> ModelAnswer: ...

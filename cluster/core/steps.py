@@ -17,6 +17,7 @@ from cluster.core.types import (
     CitedSpan,
     Cost,
     Executed,
+    Forging,
     Json,
     Matched,
     Outcome,
@@ -65,7 +66,15 @@ class Judge:
     citations: tuple[CitedSpan, ...] = ()
 
 
-OutsideStep = Sense | PlanSplit | RunAgent | Judge
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forge:
+    """Ask a model for a skill or a blueprint, and once more where the first cannot be used."""
+
+    goal: str
+    wanted: Forging
+
+
+OutsideStep = Sense | PlanSplit | RunAgent | Judge | Forge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +148,15 @@ class JudgeOutcome:
     trust: float = 1.0
 
 
-OutsideOutcome = SenseOutcome | PlanOutcome | RunOutcome | JudgeOutcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeOutcome:
+    """The model's last reply, and what is wrong with it, if anything is."""
+
+    reply: ModelAnswer
+    problems: tuple[str, ...] = ()
+
+
+OutsideOutcome = SenseOutcome | PlanOutcome | RunOutcome | JudgeOutcome | ForgeOutcome
 
 # ---------------------------------------------------------------- inside
 
@@ -160,6 +177,21 @@ class Record:
     """Write down what a phase concluded; the phase after it begins."""
 
     result: Sensed | Scaled | Executed | Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forged:
+    """Keep what a model forged for a weak field, or why it could not."""
+
+    action: str
+    value: Json | None
+    why: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admit:
+    """See what a person said of a forged blueprint that nobody else can stand in for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +257,19 @@ class Finish:
     error_message: str = ""
 
 
-InsideStep = HoldAuction | Record | Spawn | Settle | Park | Ask | Delegate | NextCycle | Finish
+InsideStep = (
+    HoldAuction
+    | Forged
+    | Admit
+    | Record
+    | Spawn
+    | Settle
+    | Park
+    | Ask
+    | Delegate
+    | NextCycle
+    | Finish
+)
 Step = OutsideStep | InsideStep
 
 

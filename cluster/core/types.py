@@ -281,6 +281,27 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forging:
+    """What MATCH does about a field that is empty or too weak.
+
+    Attributes:
+        state: `wanted`: a model is to be asked; `review`: a person is; else it is settled.
+        action: What is asked of the model: a skill for `best`, or a new blueprint.
+        tools: What the work needs; `allowed` and `denied` say what a blueprint may have.
+    """
+
+    state: str
+    action: str
+    reason: str
+    tools: tuple[str, ...] = ()
+    allowed: Mapping[str, str] = field(default_factory=dict[str, str])
+    denied: Mapping[str, str] = field(default_factory=dict[str, str])
+    domains: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    best: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
     """All that `amoeba.next_step` may look at; a snapshot, read in one short transaction.
 
@@ -299,6 +320,7 @@ class TaskView:
     cycle: int
     cancel_requested: bool = False
     sensed: Sensed | None = None
+    forging: Forging | None = None
     matched: Matched | None = None
     scaled: Scaled | None = None
     executed: Executed | None = None

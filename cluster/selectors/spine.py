@@ -17,6 +17,7 @@ from cluster.core.types import (
     Claim,
     Cost,
     Executed,
+    Forging,
     Matched,
     Outcome,
     Phase,
@@ -29,6 +30,7 @@ from cluster.core.types import (
     Verdict,
 )
 from cluster.models import Event, PhaseRecord, Task
+from cluster.models import Forging as ForgingRow
 
 # This is read at every turn of the loop, and columns are what Django's queries cost.
 _SEEN = (
@@ -79,6 +81,7 @@ def task_view(*, claim: Claim) -> TaskView:
             cycle=task.cycle,
             cancel_requested=task.cancel_requested_at is not None,
             sensed=results.get(Phase.SENSE),
+            forging=None if Phase.MATCH in results else _forging(task),
             matched=results.get(Phase.MATCH),
             scaled=scaled,
             executed=results.get(Phase.EXECUTE),
@@ -155,6 +158,25 @@ def database_now() -> datetime:
 def _records(task: Task, cycle: int) -> dict[str, Any]:
     rows = PhaseRecord.objects.filter(task=task, cycle=cycle).values_list("phase", "result")
     return {phase: value_load(_RESULTS[phase], result) for phase, result in rows}
+
+
+def _forging(task: Task) -> Forging | None:
+    row = ForgingRow.objects.filter(task=task, cycle=task.cycle).select_related("best__agent")
+    found = row.first()
+    if found is None:
+        return None
+    need = found.need
+    return Forging(
+        state=found.state,
+        action=found.action,
+        reason=found.reason,
+        tools=tuple(need.get("tools", ())),
+        allowed=need.get("allowed", {}),
+        denied=need.get("denied", {}),
+        domains=tuple(need.get("domains", ())),
+        taken=tuple(need.get("taken", ())),
+        best=found.best.agent.slug if found.best else "",
+    )
 
 
 def _rejection(task: Task) -> Rejection | None:

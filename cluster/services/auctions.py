@@ -1,7 +1,7 @@
 """MATCH in the database: read the population, hold the auction, reserve a slot, keep every bid."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -19,18 +19,18 @@ from cluster.models import (
     Assignment,
     Auction,
     Bid,
-    Blueprint,
     Capability,
     FamilyDomain,
     Task,
 )
+from cluster.services.growth import field_weak, forging_said
 from cluster.services.lives import life_of
 from cluster.services.population import (
-    blueprint_spawn,
     blueprints_ensure,
     domains_ensure,
     nodes_ensure,
 )
+from cluster.services.races import races_left_out
 
 # Whoever gives a slot back wakes the next in line; this is for when that was lost.
 BUSY_PAUSE_S = 3.0
@@ -41,7 +41,7 @@ CIRCUIT_PAUSE_S = 1.0
 class Hammer:
     """How an auction ended: somebody won, everybody is busy or resting, or nobody can do it."""
 
-    kind: Literal["won", "busy", "circuit", "nobody"]
+    kind: Literal["won", "busy", "circuit", "nobody", "forge"]
     matched: Matched | None = None
     reason: str = ""
     pause_s: float = 0.0
@@ -59,18 +59,24 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
     population_ready(workspace_id=str(task.workspace_id))
     nodes = list(_population(task))
     only = _asked(nodes, step)
+    if only is None:
+        out = races_left_out(
+            workspace_id=str(task.workspace_id), task_id=str(task.id), cycle=task.cycle
+        )
+        step = replace(step, without=(*step.without, *out))
     result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
     if not result.bids and step.without and only is None:
         # Whoever failed before is left out only while there is somebody else.
-        alone = HoldAuction(
-            weights=step.weights, complexity=step.complexity, tools=step.tools, agent=step.agent
-        )
+        alone = replace(step, without=())
         result = _bids(task, alone, nodes, only=only, spent_usd=spent_usd, now=now)
-    if not result.bids and only is None and _spawned(task, step, result):
+    seen_to = "" if only else field_weak(task=task, step=step, result=result, now=now)
+    if seen_to == "spawned":
         nodes = list(_population(task))
         result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
+    if seen_to == "wanted":
+        return Hammer(kind="forge", reason="nobody is good enough: a model is asked for help")
     if not result.bids:
-        return _nobody(result, step)
+        return _nobody(result, step, forging_said(task=task))
     by_id = {str(node.id): node for node in nodes}
     for bid in result.bids:
         if _reserve(bid.node_id):
@@ -315,28 +321,7 @@ def _named(result: auction.AuctionResult, won: auction.Bid, node: AgentNode) -> 
     return f"{said} Its slots were taken, so {node.agent.slug} with {won.bid:.2f} got the task."
 
 
-def _spawned(task: Task, step: HoldAuction, result: auction.AuctionResult) -> bool:
-    """Make a node from a blueprint that could do the task; say whether there is a new one."""
-    if result.excluded.get("circuit") or result.excluded.get("budget"):
-        return False  # an outage or an empty purse is no reason to grow
-    needed = set(step.tools)
-    for blueprint in Blueprint.objects.filter(
-        workspace_id=task.workspace_id, state=Blueprint.State.ACTIVE
-    ).order_by("slug", "-version"):
-        if needed <= set(blueprint.spec.get("tools", [])):
-            node = blueprint_spawn(
-                blueprint=blueprint, reason=f"nobody could take task {task.id}: {_said(result)}"
-            )
-            if node is not None:
-                return True
-    return False
-
-
-def _said(result: auction.AuctionResult) -> str:
-    return ", ".join(f"{n} {why}" for why, n in sorted(result.excluded.items())) or "no agents"
-
-
-def _nobody(result: auction.AuctionResult, step: HoldAuction) -> Hammer:
+def _nobody(result: auction.AuctionResult, step: HoldAuction, tried: str) -> Hammer:
     if result.excluded.get("circuit"):
         return Hammer(
             kind="circuit",
@@ -346,4 +331,5 @@ def _nobody(result: auction.AuctionResult, step: HoldAuction) -> Hammer:
     if step.agent is not None and set(result.excluded) <= {"not_asked"}:
         return Hammer(kind="nobody", reason=f"agent {step.agent!r} is not in service")
     wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
-    return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}")
+    grown = f"; nobody new could be had: {tried}" if tried else ""
+    return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}{grown}")

@@ -1,5 +1,6 @@
 """What operators do to nodes, and the look at everybody's health that beat asks for."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -8,7 +9,8 @@ from agents.services.handoffs import facts_hand_on
 from cluster.core.errors import NodeUnknown, PopulationConflict, RequestInvalid
 from cluster.core.lifecycle import NodeLife, Record, revive
 from cluster.core.policy import growth_policy
-from cluster.models import AgentNode, LifecycleEvent
+from cluster.core.reasons import reason_read
+from cluster.models import AgentNode, Blueprint, LifecycleEvent
 from cluster.selectors.spine import database_now
 from cluster.services.lives import (
     LIFE_FIELDS,
@@ -17,11 +19,11 @@ from cluster.services.lives import (
     life_event,
     life_of,
     life_write,
+    node_out,
     node_reconsider,
 )
 from loomsite.access.models import Workspace
 
-REASON_MAX = 2_000
 AT_ONCE = 500
 # What an operator may take back, the latest first.
 UNDOABLE = ("quarantined", "retired", "merged")
@@ -137,6 +139,10 @@ def health_look() -> int:
     )
     for node_id in waiting.order_by("id").values_list("id", flat=True)[:AT_ONCE]:
         changed += _reconsidered(node_id)
+    past = AgentNode.objects.filter(blueprint__state=Blueprint.State.RETIRED, busy=0)
+    past = past.exclude(state=AgentNode.State.RETIRED)
+    for node_id in past.order_by("id").values_list("id", flat=True)[:AT_ONCE]:
+        changed += _pensioned(node_id)
     _absorb()
     return changed
 
@@ -150,6 +156,16 @@ def _reconsidered(node_id: UUID) -> bool:
         if event:
             node.save(update_fields=[*LIFE_FIELDS])
         return event is not None
+
+
+def _pensioned(node_id: UUID) -> bool:
+    with transaction.atomic():
+        rows = AgentNode.objects.select_for_update(skip_locked=True, of=("self",))
+        node = rows.filter(id=node_id).exclude(state=AgentNode.State.RETIRED).first()
+        if node is None:
+            return False
+        reason = "its blueprint is out of service"
+        return node_out(node=node, reason=reason, actor="beat", now=database_now())
 
 
 def _absorb() -> None:
@@ -185,12 +201,7 @@ def _locked(workspace_id: str, node_id: str) -> AgentNode:
 def _done(
     node: AgentNode, record: Record, kind: str, reason: str, actor: str, **more: object
 ) -> None:
-    why = reason.strip() if isinstance(reason, str) else ""
-    if not why or len(why) > REASON_MAX:
-        raise RequestInvalid(
-            f"Say why, in 1 to {REASON_MAX:,} characters: others will read it.", field="reason"
-        )
-    life_event(node, kind, why, actor=actor, **more)
+    life_event(node, kind, reason_read(reason), actor=actor, **more)
     life_write(node, record, database_now())
     node.save(update_fields=[*LIFE_FIELDS, "merged_into"])
 
@@ -221,12 +232,4 @@ def _must_leave_enough(node: AgentNode) -> None:
 
 
 def _with_life(record: Record, life: NodeLife) -> Record:
-    return Record(
-        life=life,
-        n=record.n,
-        total=record.total,
-        probe_n=record.probe_n,
-        probe_total=record.probe_total,
-        probe_squares=record.probe_squares,
-        probed_at=record.probed_at,
-    )
+    return replace(record, life=life)

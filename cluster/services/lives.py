@@ -107,6 +107,24 @@ def life_write(node: AgentNode, record: Record, now: datetime) -> None:
     node.probe_squares, node.probed_at = record.probe_squares, record.probed_at
 
 
+def node_out(*, node: AgentNode, reason: str, actor: str, now: datetime) -> bool:
+    """Retire a locked node whose blueprint is out of service; say whether that could be done.
+
+    One that works, waits for its parts, or is among the last stays until it is not.
+    """
+    settings = Workspace.objects.values_list("settings", flat=True).get(id=node.workspace_id)
+    least = growth_policy(settings).min_nodes
+    last = (
+        node.state == AgentNode.State.ACTIVE and active_count(node.workspace_id, lock=True) <= least
+    )
+    if last or is_engaged(node):
+        return False
+    life_event(node, "retired", reason, actor=actor)
+    life_write(node, replace(life_of(node), life=NodeLife.RETIRED), now)
+    node.save(update_fields=[*LIFE_FIELDS])
+    return True
+
+
 def is_engaged(node: AgentNode, *, held: int = 0) -> bool:
     """Tell whether a node works, or waits for the parts of a task that it won.
 

@@ -1,12 +1,11 @@
 """Members of the market: domains, families, nodes, and the blueprints new ones are made from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 
 from agents.models import Agent
-from agents.services.agents import agent_create
 from cluster.core import posterior
 from cluster.models import (
     AgentNode,
@@ -62,7 +61,13 @@ def nodes_ensure(*, workspace_id: str) -> None:
 
 
 def node_create(
-    *, agent: Agent, family: str, reason: str, blueprint: Blueprint | None = None, actor: str = ""
+    *,
+    agent: Agent,
+    family: str,
+    reason: str,
+    blueprint: Blueprint | None = None,
+    parent: AgentNode | None = None,
+    actor: str = "",
 ) -> AgentNode:
     """Give an agent its place in the market, at the start values of its family; once."""
     with transaction.atomic():
@@ -80,6 +85,7 @@ def node_create(
                 "workspace": agent.workspace,
                 "family": line,
                 "blueprint": blueprint,
+                "parent": parent,
                 "m": posterior.NODE_START.m,
                 "v": posterior.NODE_START.v,
             },
@@ -111,39 +117,9 @@ def blueprints_ensure(*, workspace_id: str) -> None:
             workspace_id=workspace_id,
             slug="generalist",
             version=1,
-            defaults={"spec": GENERALIST, "reason": "every workspace starts with one"},
+            defaults={
+                "spec": GENERALIST,
+                "origin": Blueprint.Origin.SEEDED,
+                "reason": "every workspace starts with one",
+            },
         )
-
-
-def blueprint_spawn(*, blueprint: Blueprint, reason: str) -> AgentNode | None:
-    """Make an agent and its node from a blueprint; None when it has spawned one already."""
-    spec = blueprint.spec
-    slug = blueprint.slug
-    if Agent.objects.filter(workspace_id=blueprint.workspace_id, slug=slug).exists():
-        return None
-    agent_id = agent_create(
-        workspace_id=str(blueprint.workspace_id),
-        slug=slug,
-        name=spec.get("name", slug),
-        description=spec.get("description", ""),
-        instructions=spec.get("instructions", ""),
-        tools=spec.get("tools", []),
-        domains=spec.get("domains", []),
-        by=f"blueprint:{slug}@{blueprint.version}",
-    )
-    return node_create(
-        agent=Agent.objects.get(id=agent_id), family=slug, reason=reason, blueprint=blueprint
-    )
-
-
-def blueprint_add(*, workspace_id: str, slug: str, spec: Mapping[str, Any], reason: str) -> None:
-    """Add a blueprint and an agent made from it; what is there already is left as it is."""
-    with transaction.atomic():
-        blueprint, created = Blueprint.objects.get_or_create(
-            workspace_id=workspace_id,
-            slug=slug,
-            version=1,
-            defaults={"spec": dict(spec), "reason": reason},
-        )
-        if created:
-            blueprint_spawn(blueprint=blueprint, reason=reason)

@@ -9,9 +9,11 @@ from django.db.models import F
 
 from cluster import live
 from cluster.core.steps import (
+    Admit,
     Ask,
     Delegate,
     Finish,
+    Forged,
     HoldAuction,
     InsideStep,
     NextCycle,
@@ -37,6 +39,7 @@ from cluster.models import AgentNode, PhaseRecord, Task, TaskEdge
 from cluster.runner import Happenings
 from cluster.services.auctions import Hammer, auction_hold, slot_release
 from cluster.services.ending import task_finish
+from cluster.services.growth import forged_keep
 from cluster.services.journal import (
     event_append,
     happenings_write,
@@ -47,7 +50,7 @@ from cluster.services.journal import (
     task_save,
 )
 from cluster.services.settlement import verdict_settle
-from cluster.services.waiting import ask, child_create, delegate, park
+from cluster.services.waiting import ask, child_create, delegate, park, review
 
 # Checks that hold for each part by itself; a part that builds on others has no sources of its own.
 PASSED_ON = frozenset({"cites_sources"})
@@ -60,7 +63,7 @@ _NEXT = {
     Phase.EVALUATE: Phase.ADAPT,
 }
 # What a task that was asked to stop does not do any more: it would wait, or others would begin.
-_BEGINS = (HoldAuction, Spawn, Park, Ask, Delegate, NextCycle)
+_BEGINS = (HoldAuction, Forged, Admit, Spawn, Park, Ask, Delegate, NextCycle)
 _RESULT_PHASE: dict[type, Phase] = {
     Sensed: Phase.SENSE,
     Scaled: Phase.SCALE,
@@ -94,12 +97,17 @@ def step_record(
         )
 
 
-def _carry_out(  # noqa: PLR0911 -- one line a step
+def _carry_out(  # noqa: C901, PLR0911 -- one line a step
     task: Task, step: InsideStep, view: TaskView, now: datetime
 ) -> tuple[bool, Matched | Adapted | None]:
     match step:
         case HoldAuction():
             return _auction(task, step, view, now)
+        case Forged():
+            forged_keep(task=task, step=step, now=now)
+            task_save(task)
+        case Admit():
+            return review(task, now), None
         case Settle():
             return True, _settle(task, step, view, now)
         case Record():
@@ -163,6 +171,10 @@ def _auction(
     if hammer.kind == "won":
         assert hammer.matched
         matched = hammer.matched
+    elif hammer.kind == "forge":
+        task.progress_message = hammer.reason[:500]
+        task_save(task, "progress_message")
+        return True, None
     elif hammer.kind == "nobody" or _impatient(hammer, view):
         matched = Matched(
             node_id=None, agent_id=None, agent=None, auction_id=None, reason=hammer.reason

@@ -1,5 +1,6 @@
 """Letting go of a task that waits: for a time, its parts, a person, or one it handed on."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from agents.models import Agent
@@ -11,6 +12,7 @@ from cluster.core.types import Json, Limits, Status
 from cluster.models import Task
 from cluster.services.auctions import slot_release
 from cluster.services.ending import DELEGATED
+from cluster.services.growth import OPTIONS, review_open
 from cluster.services.journal import event_append, task_save
 
 
@@ -50,15 +52,41 @@ def ask(task: Task, step: Ask, now: datetime) -> bool:
     if request.answered:
         return True
     slot_release(task=task, now=now)
+    _wait_for_person(
+        task, now,
+        request_id=request.id, kind=asked.kind, question=asked.question, options=asked.options,
+    )  # fmt: skip
+    return False
+
+
+def review(task: Task, now: datetime) -> bool:
+    """Wait for a person's word on a forged blueprint; say whether it has been spoken."""
+    asked = review_open(task=task)
+    if asked is None:
+        return True
+    request_id, question, _ = asked
+    _wait_for_person(
+        task, now, request_id=request_id, kind="approval", question=question, options=OPTIONS
+    )
+    return False
+
+
+def _wait_for_person(
+    task: Task,
+    now: datetime,
+    *,
+    request_id: str,
+    kind: str,
+    question: str,
+    options: Sequence[str],
+) -> None:
     task.due_at = task.deadline_at
-    _let_go(task, Status.INPUT_REQUIRED, asked.question)
+    _let_go(task, Status.INPUT_REQUIRED, question)
     event_append(
         task, "input.required", now,
-        request_id=request.id, kind=asked.kind, question=asked.question,
-        options=list(asked.options),
+        request_id=request_id, kind=kind, question=question, options=list(options),
     )  # fmt: skip
     task_save(task, *_LET_GO)
-    return False
 
 
 def delegate(task: Task, step: Delegate, limits: Limits, now: datetime) -> bool:

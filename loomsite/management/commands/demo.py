@@ -14,7 +14,7 @@ from agents.wiring import model_describe
 from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
 from cluster.services.auctions import population_ready
-from cluster.services.population import blueprint_add
+from cluster.services.births import blueprint_add
 from cluster.services.tasks import task_submit
 from knowledge import wiring as knowledge
 from knowledge.selectors import document_detail
