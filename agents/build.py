@@ -11,6 +11,7 @@ from agents.core.ports import (
     MemoryStore,
     ModelProvider,
     SessionStore,
+    SkillSet,
     TextEmbedder,
     Tool,
 )
@@ -40,6 +41,7 @@ def build_agent(
     notes_tokens: int = NOTES_TOKENS,
     compact: bool = True,
     weights: Weights | None = None,
+    shelf: Callable[[SkillSet], SkillSet] | None = None,
 ) -> Agent:
     """Return an agent with every organ: memory, context, skills, interceptors, events.
 
@@ -57,16 +59,18 @@ def build_agent(
         window_tokens: When a conversation is longer, its oldest turns are compacted.
         notes_tokens: For what is left of those.
         compact: False keeps every turn for ever.
+        shelf: Puts something before its skills; nothing when left out.
         weights: Where it keeps what runs teach about its sources; in itself when left out.
     """
     sources: list[MemorySource | KnowledgeSource] = [MemorySource(memory)]
     if knowledge is not None:
         sources.append(KnowledgeSource(knowledge))
-    library = None
+    library: SkillSet | None = None
     if skills:
         library = SkillLibrary(
             skills, embedder=None if embedder is None else embedder(), count=provider.count
         )
+        library = library if shelf is None else shelf(library)
     return Agent(
         provider=provider,
         config=config,

@@ -149,7 +149,9 @@ async def run_agent(
             mcp=around.mcp,
         )
         agent = _parts().workshop.agent(blueprint, served.provider)
-        scope = scope_of(request, opened.spec, fence, weights=around.weights)
+        scope = scope_of(
+            request, opened.spec, fence, weights=around.weights, held_out=opened.held_out
+        )
         used = scope.used
         result = await execute(
             agent,

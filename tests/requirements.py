@@ -86,6 +86,9 @@ PROMISES: Final[dict[str, str]] = {
     "life.deadline": "a deadline ends a task, also one that waits",
     "life.feedback": "feedback is one more observation; nothing is edited",
     "life.nobody": "an empty workspace gets a generalist; nobody capable is a clear failure",
+    "life.good_win": "good agents win, a bad one is quarantined, and the reason can be read",
+    "life.forge": "a field too weak gets a node, a skill or a reviewed blueprint",
+    "life.hold_out": "a small share of runs goes without skills or memories, and says so",
     "life.one_driver": "the in-memory driver runs the same loop",
     # ------------------------------------------------------------ bad days
     "bad_days.worker_killed": "a killed worker's runs go on elsewhere within lease + 2 s",

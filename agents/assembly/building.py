@@ -11,7 +11,13 @@ from typing import Any, cast
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import McpGrant, McpTool
 from agents.assembly.mcp_values import McpServer
-from agents.assembly.scope import ScopedKnowledge, ScopedMemory, ScopedSessions, ScopedWeights
+from agents.assembly.scope import (
+    ScopedKnowledge,
+    ScopedMemory,
+    ScopedSessions,
+    ScopedSkills,
+    ScopedWeights,
+)
 from agents.build import build_agent
 from agents.core.interceptors import AnswerLanguage, Audit, ContentFilter, RedactSecrets
 from agents.core.ports import Interceptor, ModelProvider, TextEmbedder, Tool
@@ -131,6 +137,7 @@ class Workshop:
             skills=[text.skill for text in blueprint.skills],
             embedder=self._embedder,
             weights=ScopedWeights(),
+            shelf=ScopedSkills,
         )
 
     def _granted(self, blueprint: Blueprint) -> list[Tool]:

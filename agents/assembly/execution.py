@@ -1,7 +1,7 @@
 """One run with everything around it: what it may reach, who pays, where it is journaled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed
 from agents.assembly.building import SkillText, grants_of, policy_of
 from agents.assembly.events import EventPump
 from agents.assembly.mcp_tools import McpGrant
-from agents.assembly.scope import RunScope, current
+from agents.assembly.scope import RunScope, Shelf, current
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
 from agents.core.types import RunRequest, RunResult
@@ -19,6 +19,7 @@ from agents.selectors import catalogue as selectors
 from agents.selectors import tools as tool_selectors
 from agents.selectors.context import context_weights
 from agents.selectors.tools import ToolsAllowed
+from agents.services import holdouts
 from agents.skills.loader import Skill
 from agents.store import ledger
 from agents.store.artifacts import DbArtifacts
@@ -28,6 +29,7 @@ from agents.store.memories import WORKSPACE, DbMemory, Scope
 from agents.store.sessions import DbSessions
 from agents.store.wallet import DbWallet
 from knowledge import wiring as knowledge
+from loomsite.access.bridge import db
 
 Fence = Callable[[], None]
 
@@ -130,10 +132,26 @@ async def execute(
 
 
 def scope_of(
-    request: RunRequest, spec: Mapping[str, Any], fence: Fence, *, weights: Mapping[str, float]
+    request: RunRequest,
+    spec: Mapping[str, Any],
+    fence: Fence,
+    *,
+    weights: Mapping[str, float],
+    held_out: Sequence[str] = (),
 ) -> RunScope:
     """Return what a run may reach: its workspace's, its agent's and its task's, and no more."""
     mine = Scope(kind="agent", id=request.agent_id)
+
+    async def note(triggered: Mapping[str, float]) -> None:
+        await db(
+            holdouts.skill_uses_note,
+            workspace_id=request.workspace_id,
+            run_id=request.run_id,
+            triggered=triggered,
+            held_out=holdouts.SKILLS in held_out,
+            fence=fence,
+        )
+
     readable = [WORKSPACE, mine, Scope(kind="task", id=request.root_task_id)]
     if request.session_id:
         readable.append(Scope(kind="session", id=request.session_id))
@@ -153,7 +171,9 @@ def scope_of(
             },
             embed=knowledge.memory_vectors,
             fence=fence,
+            held_out=holdouts.MEMORIES in held_out,
         ),
+        skills=Shelf(held_out=holdouts.SKILLS in held_out, note=note),
         sessions=DbSessions(
             workspace_id=request.workspace_id, agent_id=request.agent_id, fence=fence
         ),

@@ -1,6 +1,6 @@
 """What belongs to one run, for tools and memories that are built once and shared by all runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -11,8 +11,22 @@ from agents.core.ports import (
     Passage,
     SessionState,
     SessionStore,
+    SkillSet,
+    Tool,
 )
-from agents.core.types import Message
+from agents.core.types import Message, Snippet
+
+
+async def _unnoted(triggered: Mapping[str, float]) -> None:
+    del triggered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Whether a run goes without skills, and where it is noted which ones its goal called for."""
+
+    held_out: bool = False
+    note: Callable[[Mapping[str, float]], Awaitable[None]] = _unnoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +41,34 @@ class RunScope:
     knowledge: Knowledge
     memory: MemoryStore
     sessions: SessionStore
+    skills: Shelf = field(default_factory=Shelf)
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     used: dict[str, float] = field(default_factory=dict[str, float])
 
 
 # Set around a run; tasks that the run starts inherit it, other runs of the process have their own.
 current: ContextVar[RunScope] = ContextVar("agents_run_scope")
+
+
+class ScopedSkills:
+    """`SkillSet` that tells the run which skills its goal calls for, and withholds them by lot."""
+
+    def __init__(self, skills: SkillSet) -> None:
+        self._skills = skills
+
+    @property
+    def tool(self) -> Tool:
+        return self._skills.tool
+
+    def catalog(self) -> str:
+        return "" if current.get().skills.held_out else self._skills.catalog()
+
+    async def triggered(self, goal: str) -> Sequence[Snippet]:
+        found = await self._skills.triggered(goal)
+        shelf = current.get().skills
+        if found:
+            await shelf.note({snippet.id: snippet.score for snippet in found})
+        return [] if shelf.held_out else found
 
 
 class ScopedKnowledge:

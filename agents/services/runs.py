@@ -11,6 +11,7 @@ from agents.core.errors import NotFound
 from agents.core.types import Citation, RunRequest, RunResult, StopReason, Usage
 from agents.models import Agent, AgentVersion, Reservation, Run, Session, ToolEffect
 from agents.services import rules
+from agents.services.holdouts import held_out_of
 from agents.store import ledger
 from agents.store.codec import storable
 
@@ -21,12 +22,14 @@ Fence = Callable[[], None]
 class RunOpened:
     """What a run is made from; `result` is there when it had ended before, and stands.
 
-    `begun_count`: how often a process began it or took it up before.
+    `begun_count`: how often a process began it or took it up before. `held_out`: what it goes
+    without, by lot.
     """
 
     version_id: str
     spec: dict[str, Any]
     begun_count: int = 0
+    held_out: tuple[str, ...] = ()
     result: RunResult | None = None
 
 
@@ -51,6 +54,7 @@ def run_open(*, request: RunRequest, fence: Fence) -> RunOpened:
             version_id=str(row.version.pk),
             spec=row.version.spec,
             begun_count=before,
+            held_out=tuple(row.held_out),
             result=ended,
         )
 
@@ -159,6 +163,7 @@ def _begin(request: RunRequest) -> Run:
         agent=agent,
         version=version,
         goal=request.goal,
+        held_out=held_out_of(workspace_id=request.workspace_id, run_id=request.run_id),
         begun_count=1,
         started_at=timezone.now(),
     )

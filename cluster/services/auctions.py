@@ -24,7 +24,7 @@ from cluster.models import (
     Task,
 )
 from cluster.services.growth import field_weak, forging_said
-from cluster.services.lives import life_of
+from cluster.services.lives import life_of, probe_begun
 from cluster.services.population import (
     blueprints_ensure,
     domains_ensure,
@@ -81,6 +81,7 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
     for bid in result.bids:
         if _reserve(bid.node_id):
             node = by_id[bid.node_id]
+            probe_begun(node=node, now=now)
             matched = _keep(task, step, result, bid, node, now=now, pinned=only is not None)
             return Hammer(kind="won", matched=matched)
     return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)

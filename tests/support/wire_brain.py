@@ -6,6 +6,7 @@ Marks in the goal steer it:
     [[answer=TEXT]]                         answer exactly that
     [[words=N]]                             an answer of N words
     [[judge=0.3]]  [[judge=0.3 then 0.9]]   the judge's score; the second for a revised answer
+    [[right=TEXT]]                          the judge gives .95 to answers with TEXT, .05 to others
     [[complexity=0.8]]  [[domain=SLUG]]  [[needs=TOOL]]    what SENSE says
     [[split=3]]  [[chain]]                  PLAN gives 3 parts; each depending on the one before
     [[junk]]                                replies under a schema are no JSON
@@ -18,6 +19,8 @@ Marks in the goal steer it:
 
 `latency`, `itl` and `fault` may be limited to one purpose: `[[judge.latency=500]]`; purposes are
 the names of the schemas (`sense`, `plan`, `judge`, …), and `run` where there is none.
+
+`[[answer=TEXT]]` in an agent's instructions is what that agent answers to every goal without one.
 """
 
 import json
@@ -69,6 +72,7 @@ class Asked:
     marks: Marks
     results: tuple[str, ...]
     body: Json = field(repr=False)
+    persona: Marks = field(default_factory=Marks)
 
     @property
     def clean_goal(self) -> str:
@@ -96,10 +100,19 @@ def read(body: Json) -> Asked:
         goal=words,
         context=context,
         answer=answer["text"] if answer else "",
-        marks=Marks(tuple((m["name"], m["value"] or "") for m in _MARK.finditer(words))),
+        marks=_marks(words),
         results=tuple(results),
         body=body,
+        persona=_marks(" ".join(_text(m.get("content")) for m in messages if _leads(m))),
     )
+
+
+def _leads(message: Json) -> bool:
+    return message.get("role") in ("system", "developer")
+
+
+def _marks(text: str) -> Marks:
+    return Marks(tuple((m["name"], m["value"] or "") for m in _MARK.finditer(text)))
 
 
 def reply(asked: Asked) -> Reply:
@@ -195,6 +208,10 @@ def _plan(asked: Asked, schema: Json) -> Json:
 
 def _judge(asked: Asked, schema: Json) -> Json:
     del schema
+    if (right := asked.marks.get("right")) is not None:
+        found = right in asked.answer
+        comment = "It is there." if found else f"{right!r} is missing."
+        return {"score": 0.95 if found else 0.05, "comment": comment}
     first, _, then = (asked.marks.get("judge") or "0.9").partition(" then ")
     revised = bool(then) and "(revised)" in asked.answer
     score = float(then if revised else first)
@@ -224,7 +241,8 @@ def _call(asked: Asked, wanted: str) -> Reply:
 
 
 def _said(asked: Asked) -> str:
-    if (fixed := asked.marks.get("answer")) is not None:
+    fixed = asked.marks.get("answer")
+    if (fixed := asked.persona.get("answer") if fixed is None else fixed) is not None:
         return fixed
     if words := asked.marks.get("words"):
         return " ".join(_WORDS[n % len(_WORDS)] for n in range(int(words)))

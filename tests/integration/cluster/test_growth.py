@@ -18,6 +18,7 @@ from loomsite.access.models import Workspace
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import FakeWorld, go, submit, take, work
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 POOR = {"judge": {"score": 0.02, "comment": "wrong harbour"}}
@@ -102,6 +103,7 @@ def results(blueprint: Blueprint, *scores: float) -> None:
 # ---------------------------------------------------------------- a weak field
 
 
+@requirement("life.forge")
 def test_nobody_with_the_tool_a_specialist_is_forged_and_does_the_task(workspace_id: str) -> None:
     task_id = lonely(workspace_id, blueprint_approval="auto")
     world = FakeWorld(replies={**JUDGED, "forge": SPECIALIST})
