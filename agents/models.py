@@ -7,6 +7,7 @@ from agents.tables.catalogue import (
     McpConnection,
     Scene,
     Skill,
+    SkillVersion,
     Tool,
 )
 from agents.tables.money import Budget, BudgetWindow, Reservation, UsageEntry
@@ -44,6 +45,7 @@ __all__ = [
     "SessionMessage",
     "Skill",
     "SkillUse",
+    "SkillVersion",
     "Step",
     "Tool",
     "ToolEffect",

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from agents.admin.base import AgentsAdmin
 from agents.models import (
     Artifact,
+    ContextShares,
     Run,
     Session,
     SessionMessage,
@@ -149,3 +150,12 @@ class ArtifactAdmin(AgentsAdmin):
     def download(self, artifact: Artifact) -> str:
         url = reverse("admin:agents_artifact_content", args=[artifact.pk])
         return format_html('<a class="lm-link" href="{}">Download</a>', url)
+
+
+@admin.register(ContextShares)
+class ContextSharesAdmin(AgentsAdmin):
+    list_display = (row("agent"), "run_count", ago("updated_at"))
+    list_display_links = ("run_count",)
+    list_select_related = ("agent",)
+    ordering = ("-id",)
+    empty = "What each source of a prompt was worth is learned from an agent's runs."

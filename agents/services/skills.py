@@ -8,6 +8,7 @@ from django.db import transaction
 from agents.core.errors import NotFound, SkillInvalid
 from agents.models import Skill
 from agents.services import rules
+from agents.services.skill_versions import version_keep
 from agents.skills import loader
 from loomsite.access.core import untrusted
 from loomsite.access.core.errors import FieldError, InputInvalid
@@ -21,10 +22,13 @@ def skill_import(
     state: str = Skill.State.DRAFT,
     origin: str = Skill.Origin.IMPORTED,
     evidence: dict[str, Any] | None = None,
+    by: str = "",
+    replace: bool = True,
 ) -> str:
     """Keep the skill of a SKILL.md, or of an archive that holds one, and return its id.
 
-    A skill of that name is replaced; what agents read changes from their next run on.
+    A skill of that name is replaced, what it said is kept as a version, and what agents read
+    changes from their next run on; with `replace` off it is refused.
 
     Raises:
         InputInvalid: It is no skill; says what to change.
@@ -47,11 +51,18 @@ def skill_import(
         raise _refused(fault)
     rules.validate({"state": state}, {"state": rules.one_of(*Skill.State.values)})
     with transaction.atomic():
+        rows = Skill.objects.select_for_update().filter(workspace_id=workspace_id)
+        before = rows.filter(name=skill.name).first()
+        if before is not None:
+            if not replace:
+                raise _refused(f"There is a skill {skill.name!r} already: say that it is replaced.")
+            version_keep(before)  # of a skill from before versions were kept
         row, _ = Skill.objects.update_or_create(
             workspace_id=workspace_id,
             name=skill.name,
             defaults={**values, "state": state, "origin": origin, "evidence": evidence or {}},
         )
+        version_keep(row, by=by, reason=f"{origin}")
     return str(row.pk)
 
 

@@ -341,6 +341,7 @@ class Skill(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.DRAFT)
     origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.WRITTEN)
     evidence = models.JSONField(default=dict, blank=True)
+    version_number = models.PositiveIntegerField(default=0, editable=False)
     embedding = VectorField(null=True, blank=True, editable=False)
     embedding_model = models.CharField(max_length=100, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -357,3 +358,26 @@ class Skill(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SkillVersion(models.Model):
+    """A skill as it was at one time: what it said, not whether it was in service."""
+
+    workspace = models.ForeignKey("access.Workspace", on_delete=models.CASCADE, related_name="+")
+    skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    spec = models.JSONField()
+    reason = models.CharField(max_length=500, blank=True)
+    created_by = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["skill", "-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["skill", "number"], name="agents_skill_version_once_per_skill"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"v{self.number}"

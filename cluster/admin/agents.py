@@ -22,6 +22,7 @@ from cluster.services.tasks import task_submit
 from loomsite.access.admin.buttons import DOOR
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.extra import ExtraPage
+from loomsite.access.admin.fields import whole_of
 from loomsite.access.admin.reach import OPERATOR, actor_of
 from loomsite.access.admin.workspaces import chosen_workspace, workspaces_of
 
@@ -93,8 +94,8 @@ class AgentAdmin(AgentPages):
         """Show an agent's versions, and what changed from one to another."""
         rows = AgentVersion.objects.filter(agent=agent).order_by("-number")
         versions = list(rows.defer("spec")[:_VERSIONS_SHOWN])
-        to = _number(request, "to", agent.version_number)
-        since = _number(request, "from", to - 1)
+        to = whole_of(request.GET.get("to"), agent.version_number)
+        since = whole_of(request.GET.get("from"), to - 1)
         both = {row.number: row.spec for row in rows.filter(number__in=[since, to])}
         return self.page(
             request,
@@ -119,8 +120,8 @@ class AgentAdmin(AgentPages):
         if not reason:
             messages.error(request, "Say why: rolling back is written to the audit.")
             return back
-        seen = _number(request, "seen", 0)
-        number = _number(request, "number", 0)
+        seen = whole_of(request.POST.get("seen"), 0)
+        number = whole_of(request.POST.get("number"), 0)
         try:
             made = agent_restore(
                 workspace_id=self.home(agent),
@@ -194,8 +195,3 @@ class AgentAdmin(AgentPages):
         runs = run_list(workspace_id=home, task_id=str(task.pk))
         steps = run_steps(workspace_id=home, run_id=runs[-1].id) if runs else []
         return {**detail, "steps": steps, "over": task.status in FINAL}
-
-
-def _number(request: HttpRequest, name: str, default: int) -> int:
-    raw = request.POST.get(name) or request.GET.get(name, "")
-    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 9 else default  # noqa: PLR2004 -- fits the column

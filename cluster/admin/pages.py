@@ -1,5 +1,22 @@
 """All pages of the cluster, and those that stand apart; importing them registers them."""
 
-from cluster.admin import agents, approvals, beat, journal, market, pulse, schedules, tasks
+from cluster.admin import (
+    agents,
+    approvals,
+    beat,
+    blueprints,
+    journal,
+    judging,
+    market,
+    nodes,
+    pulse,
+    rewards,
+    schedules,
+    tasks,
+    webhooks,
+)
 
-__all__ = ["agents", "approvals", "beat", "journal", "market", "pulse", "schedules", "tasks"]
+__all__ = [
+    "agents", "approvals", "beat", "blueprints", "journal", "judging", "market", "nodes", "pulse",
+    "rewards", "schedules", "tasks", "webhooks",
+]  # fmt: skip

@@ -139,9 +139,15 @@ class ExtraPages(Buttons):
     def render_change_form(
         self, request: HttpRequest, context: dict, *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
-        tabs = self.tabs(request, obj) if obj is not None else []
-        context = {**context, "tabs": tabs}
+        if obj is not None:
+            title = self.page_title(obj)
+            named = {"title": title, "subtitle": None} if title else {}
+            context = {**context, "tabs": self.tabs(request, obj), **named}
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def page_title(self, row: Any) -> str:  # noqa: ARG002 -- for pages
+        """Return what a row's page is called where the row's own name says little."""
+        return ""
 
     def member_or_404(self, rows: Any, pk: object) -> Any:
         """Return one of these rows by a key that came from outside."""

@@ -8,6 +8,8 @@ from unfold import widgets
 
 from loomsite.access.admin.display import json_text
 
+_DIGITS = 10  # more would not fit a column
+
 
 def text(label: str, **options: Any) -> forms.CharField:
     """Return a field for a line of text."""
@@ -27,6 +29,12 @@ def whole(label: str, **options: Any) -> forms.IntegerField:
     options.setdefault("required", False)
     widget = widgets.UnfoldAdminIntegerFieldWidget()
     return forms.IntegerField(label=label, widget=widget, **options)
+
+
+def whole_of(raw: str | None, default: int) -> int:
+    """Return a whole number that came in an address or a hidden field, else the default."""
+    fits = raw is not None and raw.isascii() and raw.isdigit() and len(raw) < _DIGITS
+    return int(raw) if raw is not None and fits else default
 
 
 def number(label: str, **options: Any) -> forms.FloatField:

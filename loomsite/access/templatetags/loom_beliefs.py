@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT = 96, 20
 @register.filter
 def percent(share: float | None) -> str:
     """Return a share as whole percents."""
-    return display.EMPTY if share is None else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
+    return display.EMPTY if share in (None, "") else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
 
 
 @register.filter

@@ -104,9 +104,14 @@ class Seeds:
             connection=connection, source="mcp",
         )  # fmt: skip
         self.make(a.Scene, workspace=w, slug=f"scene-{tag}", name=EVIL, deny_tags=["exec"])
-        self.make(
+        self.skill = self.make(
             a.Skill, workspace=w, name=f"skill-{tag}", description=EVIL, instructions=EVIL,
-            files={"a.md": EVIL},
+            files={"a.md": EVIL}, version_number=1,
+            evidence={"runs": [{"goal": EVIL, "task_id": EVIL, "score": 0.5}], "why": EVIL},
+        )  # fmt: skip
+        self.make(
+            a.SkillVersion, workspace=w, skill=self.skill, number=1, spec={"instructions": EVIL},
+            reason=EVIL,
         )  # fmt: skip
         self.memory = self.make(
             a.MemoryEntry, workspace=w, text=f"{EVIL}{tag}", valid_from=timezone.now(),
@@ -132,6 +137,8 @@ class Seeds:
             started_at=now, ended_at=now,
         )  # fmt: skip
         self.make(a.MemoryRevision, memory=self.memory, at=timezone.now(), before={"text": EVIL})
+        self.make(a.SkillUse, skill=self.skill, run=run, by="keyword")
+        self.make(a.ContextShares, workspace=w, agent=self.agent, weights={EVIL: 1})
         self.make(a.MemoryUse, memory=self.memory, run=run, score=0.5)
         self.make(
             a.SessionMessage, workspace=w, session=session, index=0, run_id=run.pk,
@@ -182,6 +189,14 @@ class Seeds:
             submission={"goal": EVIL}, next_at=now,
         )  # fmt: skip
         self.make(c.Worker, name=f"worker-{tag}", slots=4)
+        hook = self.make(
+            c.Webhook, workspace=self.workspace, name=EVIL, url="https://hooks.example.com",
+            events=["task.finished"], secret="sealed:TOPSECRET",
+        )  # fmt: skip
+        self.make(
+            c.WebhookDelivery, workspace=self.workspace, webhook=hook, type="task.finished",
+            event={"a": EVIL}, payload={"a": EVIL}, error=EVIL, status="failed",
+        )  # fmt: skip
 
     def _market(self, tag: str) -> None:
         w, task, now = self.workspace, self.task, timezone.now()
@@ -196,6 +211,11 @@ class Seeds:
         node = self.make(
             c.AgentNode, workspace=w, agent=self.agent, family=family, blueprint=blueprint, m=0, v=1
         )
+        self.make(c.BlueprintEvent, blueprint=blueprint, kind="created", reason=EVIL)
+        self.make(c.Forging, task=task, cycle=1, action="forge", reason=EVIL, blueprint=blueprint)
+        case = self.make(c.CalibrationCase, workspace=w, goal=EVIL, answer=EVIL, score=0.5)
+        audit = self.make(c.JudgeAudit, workspace=w, n=1, reason=EVIL, flags=[EVIL])
+        self.make(c.JudgeGrade, audit=audit, case=case, known=0.5, comment=EVIL)
         self.make(c.Capability, node=node, domain=domain, m=0, v=1)
         self.make(c.LifecycleEvent, node=node, kind="born", reason=EVIL)
         auction = self.make(

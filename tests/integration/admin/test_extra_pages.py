@@ -46,7 +46,7 @@ def _count(client: Client, url: str) -> tuple[int, str]:
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(url, follow=True)
     assert answer.status_code == 200, (url, answer.status_code)
-    return len(queries), answer.content.decode()
+    return len(queries), answer.content.decode(errors="replace")
 
 
 @pytest.mark.parametrize(("label", "name"), [*_LISTS, *_ROWS])
