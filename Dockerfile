@@ -19,4 +19,4 @@ RUN useradd --system --home-dir /data loom && install -d -o loom -m 0700 /data
 USER loom
 VOLUME /data
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "loomsite.asgi:application", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "uvicorn", "loomsite.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--timeout-keep-alive", "75"]

@@ -17,7 +17,7 @@ import psycopg
 from loomsite.embedded import process
 from loomsite.embedded.attach import child_environment
 from loomsite.embedded.home import Home
-from loomsite.embedded.supervisor import answers
+from loomsite.embedded.supervisor import KEEP_ALIVE_S, answers
 
 START_TIMEOUT_S = 60.0
 _OURS = ("LOOM_", "OPENAI_", "DJANGO_", "PYTEST_")
@@ -84,6 +84,7 @@ class Stack:
         """Start a web process and wait until it answers; `url` is where."""
         port = process.free_port()
         command = f"uvicorn {application} --host 127.0.0.1 --port {port}"
+        command += f" --timeout-keep-alive {KEEP_ALIVE_S}"
         web = self.start("web", ["-m", *command.split()], **variables)
         web.wait_for(lambda: answers(port), "answer")
         self.url = f"http://127.0.0.1:{port}"
@@ -177,7 +178,7 @@ def bootstrap(variables: dict[str, str]) -> dict[str, str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,8 @@ class AgentForm(AgentsForm):
 
     def values(self, names: list[str]) -> dict[str, Any]:
         given = {name: self.cleaned_data[name] for name in names if name != "workspace"}
+        if given.get("input_schema", {}) is None:  # left empty: a plain message
+            given["input_schema"] = {}
         if "endpoint" in given:
             endpoint = given.pop("endpoint")
             given["endpoint_id"] = None if endpoint is None else str(endpoint.pk)

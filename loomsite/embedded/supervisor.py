@@ -21,6 +21,9 @@ from loomsite.embedded.services import Urls
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8000
+# Longer than clients and proxies keep an idle connection: who closes it first must not be the one
+# that is about to be sent a request.
+KEEP_ALIVE_S = 75
 _PORTS_TRIED = 1000
 _READY_TIMEOUT_S = 90.0
 _PATIENCE_S = 20.0
@@ -148,6 +151,7 @@ class Supervisor:
     def _plan(self, port: int) -> list[Child]:
         python = [sys.executable, "-m"]
         web = f"uvicorn loomsite.asgi:application --host {HOST} --port {port} --no-server-header"
+        web += f" --timeout-keep-alive {KEEP_ALIVE_S}"
         web += " --timeout-graceful-shutdown 5 --log-level warning"
         celery = "celery -A loomsite.celery"
         worker = f"{celery} worker --pool threads --concurrency 4 --loglevel INFO"
