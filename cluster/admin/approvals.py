@@ -74,7 +74,7 @@ class ApprovalAdmin(ClusterAdmin):
             "Inbox",
             asked=inbox.questions(self, request),
             groups=inbox.drafts(request),
-            here=self.extra_url("inbox"),
+            inbox_url=self.extra_url("inbox"),
             all_url=reverse("admin:agents_approval_changelist"),
         )
 

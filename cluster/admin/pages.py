@@ -14,9 +14,10 @@ from cluster.admin import (
     schedules,
     tasks,
     webhooks,
+    workers,
 )
 
 __all__ = [
     "agents", "approvals", "beat", "blueprints", "journal", "judging", "market", "nodes", "pulse",
-    "rewards", "schedules", "tasks", "webhooks",
+    "rewards", "schedules", "tasks", "webhooks", "workers",
 ]  # fmt: skip

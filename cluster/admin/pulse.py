@@ -1,6 +1,6 @@
 """The front page: how the cluster is doing right now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -125,5 +125,16 @@ def _fed(happening: pulse.Happening) -> dict[str, Any]:
         "goal": happening.goal,
         "type": happening.type,
         "at": happening.at,
-        "said": said(happening.data),
+        "said": _told(happening.type, happening.data),
     }
+
+
+def _told(type_: str, data: Mapping[str, Any]) -> str:
+    """Return what an event means, in few words."""
+    if type_ == "phase.ended":
+        return f"{str(data.get('phase', '')).upper()} of cycle {data.get('cycle', 1)}"
+    if type_ == "task.finished":
+        score = data.get("score")
+        judged = f", score {score:.2f}" if isinstance(score, int | float) else ", not judged"
+        return str(data.get("outcome") or data.get("status") or "").replace("_", " ") + judged
+    return said(data)

@@ -1,4 +1,4 @@
-"""Pages of schedules and workers."""
+"""Pages of schedules."""
 
 from datetime import datetime
 from typing import Any
@@ -6,13 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold import widgets
 from unfold.decorators import display
 
 from cluster.admin.base import ClusterAdmin, ClusterForm
 from cluster.admin.task_forms import SUBMISSION_FIELDSETS, SubmissionFields, submission_of
-from cluster.models import Schedule, Task, Worker
+from cluster.models import Schedule, Task
 from cluster.services.schedules import (
     schedule_create,
     schedule_delete,
@@ -23,8 +22,6 @@ from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.display import ago, cut, when
 from loomsite.access.admin.reach import OPERATOR, actor_of
-
-_GONE_AFTER_S = 60
 
 
 class ScheduleForm(ClusterForm, SubmissionFields):
@@ -149,21 +146,3 @@ class ScheduleAdmin(ClusterAdmin):
             actor=actor_of(request),
         )
         return "Submitted, besides its times. It is the first of the tasks below."
-
-
-@admin.register(Worker)
-class WorkerAdmin(ClusterAdmin):
-    """Workers serve all workspaces, so every member may see that they live."""
-
-    workspace_path = None
-    shared = True
-    list_display = ("name", "health", "running", "slots", ago("seen_at"), ago("started_at"))
-    search_fields = ("name",)
-    empty = "No worker has ever been seen. Start one with `make up`."
-
-    @display(description="health", label={"alive": "success", "stopped": "", "gone": "danger"})
-    def health(self, worker: Worker) -> str:
-        if worker.stopped_at is not None:
-            return "stopped"
-        silent_s = (timezone.now() - worker.seen_at).total_seconds()
-        return "gone" if silent_s > _GONE_AFTER_S else "alive"

@@ -217,6 +217,7 @@ def pulse_feed(*, workspace_ids: Workspaces) -> list[Happening]:
             f" WHERE t.finished_at IS NULL AND t.status = 'running' {mine} {newest}))"
             " SELECT fed.id, fed.goal, e.type, e.data, e.at FROM fed JOIN cluster_event e"
             f" ON e.task_id = fed.id AND e.seq > fed.event_seq - {_FED_EVENTS}"
+            " AND e.type <> 'phase.started'"
             f" ORDER BY e.at DESC, e.id DESC LIMIT {FEED_MOST}"
         )
         rows = cursor.fetchall()

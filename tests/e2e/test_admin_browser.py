@@ -21,7 +21,8 @@ _ARGUMENTS = [
 ]
 _LONG_MS = 60_000
 _MAIN_PAGES = [
-    "", "cluster/task/", "cluster/task/add/", "agents/approval/", "cluster/schedule/",
+    "", "cluster/task/", "cluster/task/add/", "agents/approval/",
+    "agents/approval/inbox/", "cluster/schedule/",
     "cluster/schedule/add/", "agents/agent/", "agents/agent/add/", "agents/skill/",
     "agents/memoryentry/", "agents/tool/", "agents/scene/", "agents/endpoint/",
     "agents/endpoint/add/", "agents/budget/", "knowledge/collection/", "knowledge/document/",
@@ -120,4 +121,35 @@ def test_a_task_submitted_on_the_form_is_seen_to_end_without_a_reload_by_hand(
     assert queued == "queued"
     assert "<b>Say</b> what a loom is." in shown
     assert all(phase in shown.lower() for phase in ("sense", "match", "execute", "adapt"))
+    assert visit.troubles == []
+
+
+def test_an_approval_is_answered_in_the_inbox_and_the_task_goes_on(
+    stack: Stack, visit: Visit
+) -> None:
+    visit.sign_in(stack.admin_password)
+    page = visit.page
+    page.get_by_role("link", name="Submit a task").click()
+    page.get_by_label("Goal").fill("Send the letter.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#task-live")).to_be_visible()
+    stack.sql("UPDATE cluster_task SET status = 'input_required', due_at = NULL")
+    stack.sql(
+        "INSERT INTO agents_approval (id, workspace_id, task_id, key, kind, question, options,"
+        " detail, status, decision, text, answered_by, created_at) SELECT gen_random_uuid(),"
+        " workspace_id, id, 'k', 'approval', 'May it be sent?', '[\"approve\", \"deny\"]',"
+        " '{\"tool\": \"send_letter\", \"arguments\": \"{}\"}', 'open', '', '', '', now()"
+        " FROM cluster_task"
+    )
+
+    visit.open("agents/approval/inbox/")
+    expect(page.get_by_text("May it be sent?")).to_be_visible()
+    page.get_by_role("textbox").last.fill("by registered mail")
+    page.get_by_role("button", name="approve").click()
+    expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    answered = stack.sql("SELECT status, decision, text, answered_by FROM agents_approval")
+    queued = stack.sql("SELECT status FROM cluster_task")
+
+    assert answered == [("answered", "approve", "by registered mail", "user:admin")]
+    assert queued == [("queued",)]
     assert visit.troubles == []

@@ -115,7 +115,6 @@ def _waiting(workspace: Workspace, now: datetime, agents: list[Agent]) -> None:
 
 
 def _population(workspace: Workspace, rng: random.Random, now: datetime) -> None:
-    Worker.objects.create(name="worker@rack-1", slots=64, running=2)
     gone = Worker.objects.create(name="worker@rack-2", slots=64, running=5)
     Worker.objects.filter(pk=gone.pk).update(seen_at=now - timedelta(hours=3))
     Worker.objects.create(name="worker@old-laptop", slots=16, stopped_at=now - timedelta(days=2))

@@ -51,6 +51,7 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
         long: Text columns that are edited in a tall box.
         empty: What to do when there are no rows yet.
         audits: Whether changes are recorded here; off where the service does it.
+        live_s: How often the list is read anew while somebody looks; 0: never. Without actions.
     """
 
     workspace_path: ClassVar[str | None] = "workspace"
@@ -68,6 +69,7 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
     long: ClassVar[Sequence[str]] = ()
     empty: ClassVar[str] = ""
     audits: ClassVar[bool] = True
+    live_s: ClassVar[int] = 0
     add_form: ClassVar[type[ModelForm] | None] = None
     change_form: ClassVar[type[ModelForm] | None] = None
     change_fieldsets: ClassVar[tuple[Any, ...]] = ()

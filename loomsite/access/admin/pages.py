@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from loomsite.access.admin import fields
@@ -49,6 +50,10 @@ class WorkspaceAdmin(LoomAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
+
+    def log_addition(self, request: HttpRequest, object: Any, message: Any) -> Any:  # noqa: A002 -- Django's name
+        """Leave the audit to the service, which writes it with the row."""
+        return ModelAdmin.log_addition(self, request, object, message)
 
 
 class MembershipForm(RowForm):

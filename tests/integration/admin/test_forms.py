@@ -327,6 +327,8 @@ def test_a_key_is_shown_once_and_revoked(client, home) -> None:
     assert works.workspace_slug == "home"
     assert apikey_authenticate(key) is None
     assert key not in str(dict(client.session))
+    (revoked,) = AuditEntry.objects.filter(action="apikey.revoke")
+    assert (revoked.reason, revoked.door) == ("leaked", "admin")
 
 
 def test_a_key_with_nothing_to_do_is_refused(client, home) -> None:

@@ -56,6 +56,7 @@ def test_all_that_waits_is_shown_with_few_queries_and_no_script(client, seeds) -
                     "MCP tools that changed"):  # fmt: skip
         assert heading in shown
     assert EVIL not in shown
+    assert f'name="back" value="{_inbox()}"' in shown
     assert len(one) == len(three) <= 15
 
 
