@@ -73,26 +73,26 @@ class DbJournal:
     def _step_record(self, step: StepRecord) -> None:
         with transaction.atomic():
             self.fence()
-            _, new = Step.objects.get_or_create(
-                run_id=self.run_id,
-                index=step.index,
-                defaults={
-                    "workspace_id": self.workspace_id,
-                    "message": message_to_json(step.message),
-                    "prompt_tokens": step.usage.prompt_tokens,
-                    "completion_tokens": step.usage.completion_tokens,
-                    "cached_tokens": step.usage.cached_tokens,
-                    "reasoning_tokens": step.usage.reasoning_tokens,
-                    "cost_usd": step.usage.cost_usd,
-                    "finish_reason": step.finish_reason[:32],
-                    "model": storable(step.model)[:200],
-                    "latency_ms": step.latency_ms,
-                    "report": json_storable(step.report),
-                    "opening": json_storable(step.opening),
-                    "estimated": step.usage.estimated,
-                },
-            )
+            # Nobody else writes behind the fence, so looking first needs no savepoint.
+            new = not Step.objects.filter(run_id=self.run_id, index=step.index).exists()
             if new:
+                Step.objects.create(
+                    run_id=self.run_id,
+                    index=step.index,
+                    workspace_id=self.workspace_id,
+                    message=message_to_json(step.message),
+                    prompt_tokens=step.usage.prompt_tokens,
+                    completion_tokens=step.usage.completion_tokens,
+                    cached_tokens=step.usage.cached_tokens,
+                    reasoning_tokens=step.usage.reasoning_tokens,
+                    cost_usd=step.usage.cost_usd,
+                    finish_reason=step.finish_reason[:32],
+                    model=storable(step.model)[:200],
+                    latency_ms=step.latency_ms,
+                    report=json_storable(step.report),
+                    opening=json_storable(step.opening),
+                    estimated=step.usage.estimated,
+                )
                 Run.objects.filter(workspace_id=self.workspace_id, pk=self.run_id).update(
                     step_count=F("step_count") + 1,
                     prompt_tokens=F("prompt_tokens") + step.usage.prompt_tokens,

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from cluster.core.types import Claim, Phase
 from cluster.models import Task, Worker
-from cluster.services.journal import event_append, phase_begin, task_save
+from cluster.services.journal import event_append, events_write, phase_begin, task_save
 
 SUSPECT_DEATHS = 3
 SUSPECTED, WATCHED = 1, 2
@@ -135,6 +135,7 @@ def _note(claims: Sequence[Claim], lapsed: dict[str, str], watched: set[str], at
             task, "task.taken_over", at,
             worker=claim.worker, previous=lapsed[claim.task_id], step=marker, alone=alone,
         )  # fmt: skip
+        events_write(task)  # this death is counted too
         deaths, task.crash_count = _deaths(task, marker)
         if deaths >= SUSPECT_DEATHS and not task.suspicion:
             task.suspicion = SUSPECTED

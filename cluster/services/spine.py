@@ -84,7 +84,9 @@ def step_record(
         if isinstance(step, Finish):
             parent_lock(claim.task_id)
         task, now = task_fenced(claim)
-        happenings_write(task, now, happenings)
+        if happenings.pending:
+            happenings_write(task, now, happenings)
+            task_save(task)  # not every step saves, and these must not be lost
         if task.cancel_requested_at is not None and isinstance(step, _BEGINS):
             go_on, result = True, None  # asked to stop in the meantime: nothing new is begun
         else:
@@ -227,7 +229,7 @@ def _spawn(task: Task, step: Spawn, now: datetime) -> None:
         ]
         child.context = "\n\n".join(text for text in (task.context, step.shared) if text)
         event_append(child, "task.created", now, parent_id=str(task.id), key=part.key)
-        child.save(update_fields=["event_seq", "tools", "checks", "context"])
+        task_save(child, "tools", "checks", "context")
         made[part.key] = child
         if not waits:
             ready.append(child)

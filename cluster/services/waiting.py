@@ -137,7 +137,7 @@ def _hand_on(
         task, now, key=key, goal=str(part["goal"]), order=order, waits=False, agent=agent
     )
     event_append(child, "task.created", now, parent_id=str(task.id), key=key)
-    child.save(update_fields=["event_seq"])
+    task_save(child)
     task.pending_children += 1
     live.task_wake(str(child.id))
     return str(child.id)
