@@ -1,9 +1,10 @@
 """Retrieval, measured: `python -m benchmarks.retrieval [--json FILE] [--chunks N …]`.
 
 Quality: nDCG@10 of the public search on the BEIR folders under `LOOM_BENCH/retrieval` (or
-`../shared/bench/retrieval`), every fusion beside our own BM25. Speed: rows of synthetic text and
-synthetic vectors in a scratch collection; the embedder takes no part. Needs DATABASE_URL, or starts
-the embedded services.
+`../shared/bench/retrieval`), and evidence recall of memory, every fusion beside our own BM25.
+Speed: rows of synthetic text and vectors in a scratch collection; the embedder takes no part.
+Ingest: chunks a second, beside the embedder alone, of what did not change, and in memory.
+Needs DATABASE_URL, or starts the embedded services.
 """
 
 import argparse
@@ -21,7 +22,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = Path(os.environ.get("LOOM_BENCH") or ROOT.parent / "shared" / "bench") / "retrieval"
-SETS = ("cranfield", "scifact-train")
+SETS = {
+    "cranfield": "retrieval_run", "scifact-train": "retrieval_run", "locomo-dev": "memory_run",
+}  # fmt: skip
 FUSIONS = ("lexical", "dense", "rrf", "convex")
 
 
@@ -31,12 +34,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chunks", type=int, nargs="*", default=[10_000])
     parser.add_argument("--no-quality", action="store_true")
+    parser.add_argument("--ingest-chunks", type=int, default=10_000, help="0 for none")
     options = parser.parse_args()
-    results: dict[str, Any] = {"quality": {}, "speed": {}}
+    results: dict[str, Any] = {"quality": {}, "speed": {}, "ingest": {}}
     if not options.no_quality:
         results["quality"] = {name: quality(name) for name in SETS if (BENCH / name).is_dir()}
-    if options.chunks:
-        results["speed"] = speed(options.chunks)
+    if options.chunks or options.ingest_chunks:
+        results |= speed_and_ingest(options.chunks, options.ingest_chunks)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 
@@ -48,7 +52,7 @@ def quality(name: str) -> dict[str, Any]:
         runs = {fusion: str(Path(folder) / f"{fusion}.trec") for fusion in FUSIONS}
         for fusion, run in runs.items():
             _run(
-                ROOT / "manage.py", "retrieval_run",
+                ROOT / "manage.py", SETS[name],
                 "--data", BENCH / name, "--run", run, "--fusion", fusion,
             )  # fmt: skip
         report = _run(
@@ -60,6 +64,15 @@ def quality(name: str) -> dict[str, Any]:
             scores[fusion] = scored[run]
             gain = f"p={scored[run]['p']:.4f} against lexical"
             print(f"{name:14s} {fusion:8s} nDCG@10 {scored[run]['nDCG@10']:.4f}  {gain}")
+        if SETS[name] == "memory_run":
+            for fusion, run in runs.items():
+                report = _run(
+                    BENCH / "locomo_recall.py", "--data", BENCH / name, "--run", run, "--json"
+                )
+                recalled = json.loads(report)[run]
+                scores[fusion]["recall"] = recalled
+                for category, numbers in recalled.items():
+                    print(f"{name:14s} {fusion:8s} {category} @10 {numbers['recall@10']:.4f}")
     return scores
 
 
@@ -69,8 +82,8 @@ def _run(*command: object) -> str:
     ).stdout
 
 
-def speed(sizes: Sequence[int]) -> dict[str, Any]:
-    """Return ingest rates, search latencies and recall at each size, in a scratch collection."""
+def speed_and_ingest(sizes: Sequence[int], ingest_chunks: int) -> dict[str, Any]:
+    """Return search latencies and recall at each size, and the numbers of ingest."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loomsite.settings")
     from loomsite.embedded import services  # noqa: PLC0415 -- only this part needs services
     from loomsite.embedded.home import Home, default_root  # noqa: PLC0415 -- as above
@@ -80,9 +93,15 @@ def speed(sizes: Sequence[int]) -> dict[str, Any]:
         import django  # noqa: PLC0415 -- after the environment is complete
 
         django.setup()
-        from benchmarks.retrieval_speed import measure  # noqa: PLC0415 -- needs Django
+        from benchmarks import retrieval_ingest, retrieval_speed  # noqa: PLC0415 -- need Django
 
-        return {str(size): measure(size) for size in sorted(sizes)}
+        results: dict[str, Any] = {}
+        if ingest_chunks:
+            results["ingest"] = retrieval_ingest.measure(ingest_chunks)
+            for name, numbers in results["ingest"].items():
+                print(f"ingest, {name}: {numbers}")
+        results["speed"] = {str(size): retrieval_speed.measure(size) for size in sorted(sizes)}
+        return results
 
 
 def latencies(samples: Sequence[float]) -> dict[str, float]:

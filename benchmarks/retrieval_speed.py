@@ -15,8 +15,9 @@ from benchmarks.retrieval import latencies, timed
 from knowledge import selectors
 from knowledge.core.lists import Space
 from knowledge.core.retrieval import search
-from knowledge.core.types import DocumentInput, Fusion, SearchQuery
+from knowledge.core.types import DocumentInput, Filters, Fusion, SearchQuery
 from knowledge.loaders.registry import load
+from knowledge.models import ChunkVector
 from knowledge.services import collections, embeddings
 from knowledge.services.ingest import documents_ingest
 from knowledge.store.rows import rows
@@ -59,7 +60,7 @@ def measure(size: int) -> dict[str, Any]:
     ref = selectors.collection_get(workspace_id=workspace_id, slug=slug)
     embedder = ClusteredVectors()
     try:
-        began, cpu_began = perf_counter(), _cpu_s()
+        began, cpu_began = perf_counter(), cpu_s()
         for _ in documents_ingest(
             workspace_id=workspace_id,
             collection=ref,
@@ -71,7 +72,7 @@ def measure(size: int) -> dict[str, Any]:
         result: dict[str, Any] = {
             "load_average": round(os.getloadavg()[0], 1),
             "ingest_chunks_per_s": round(size / (perf_counter() - began)),
-            "ingest_chunks_per_cpu_s": round(size / (_cpu_s() - cpu_began)),
+            "ingest_chunks_per_cpu_s": round(size / (cpu_s() - cpu_began)),
         }
         index = DatabaseIndex(
             workspace_id=workspace_id,
@@ -79,19 +80,73 @@ def measure(size: int) -> dict[str, Any]:
             model_id=embeddings.embedding_model_ensure(embedder=embedder),
         )
         queries = _queries()
-        exact = _dense(index, embedder, queries)
+        rare = DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=[ref.id],
+            model_id=embeddings.embedding_model_ensure(embedder=embedder),
+            filters=Filters(tags=("one percent",)),
+        )
+        exact, exact_rare = (_dense(where, embedder, queries) for where in (index, rare))
         result["before_index"] = _searches(index, embedder, queries)
         if size > EXACT_LIMIT:
             _, index_s = timed(lambda: embeddings.vectors_index(collection_id=ref.id))
             result["index_build_s"] = round(index_s, 1)
             result["with_index"] = _searches(index, embedder, queries)
-            near = _dense(index, embedder, queries)
-            shared = [len(set(a) & set(b)) / 10 for a, b in zip(exact, near, strict=True)]
-            result["recall_at_10"] = round(float(np.mean(shared)), 4)
+            result["recall_at_10"] = _recall(exact, _dense(index, embedder, queries))
+            result["recall_at_10_of_a_filtered_percent"] = _recall(
+                exact_rare, _dense(rare, embedder, queries)
+            )
+            result["tenant"] = _tenant(size // 100, embedder, queries)
         print(f"{size:7d} chunks: {result}")
         return result
     finally:
         collections.collection_delete(workspace_id=workspace_id, slug=slug)
+
+
+def _tenant(size: int, embedder: ClusteredVectors, queries: Sequence[str]) -> dict[str, Any]:
+    """Return latency and recall of another workspace's collection beside the large one."""
+    workspace_id = workspace_ensure(slug="scratch-tenant", name="Measurements of a tenant")
+    slug = f"tenant-{secrets.token_hex(6)}"
+    collections.collection_ensure(workspace_id=workspace_id, slug=slug, kind="scratch")
+    ref = selectors.collection_get(workspace_id=workspace_id, slug=slug)
+    documents = [
+        DocumentInput(external_id=item.external_id, text=f"tenant {item.text}")
+        for item in _documents(size)
+    ]
+    try:
+        ingested = documents_ingest(
+            workspace_id=workspace_id,
+            collection=ref,
+            documents=documents,
+            load=load,
+            embedder=embedder,
+        )
+        assert all(result.status == "ready" for result in ingested)
+        index = DatabaseIndex(
+            workspace_id=workspace_id,
+            collection_ids=[ref.id],
+            model_id=embeddings.embedding_model_ensure(embedder=embedder),
+        )
+        stored = dict(
+            ChunkVector.objects.filter(collection_id=ref.id).values_list("chunk_id", "vector")
+        )
+        ids, matrix = list(stored), np.array([vector.to_list() for vector in stored.values()])
+        exact = [
+            [ids[i] for i in np.argsort(-(matrix @ np.array(vector)), kind="stable")[:10]]
+            for vector in embedder.embed(queries)
+        ]
+        return {
+            "rows": size,
+            "recall_at_10": _recall(exact, _dense(index, embedder, queries)),
+            **_searches(index, embedder, queries)["hybrid"],
+        }
+    finally:
+        collections.collection_delete(workspace_id=workspace_id, slug=slug)
+
+
+def _recall(exact: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> float:
+    shared = [len(set(a) & set(b)) / len(a) for a, b in zip(exact, found, strict=True)]
+    return round(float(np.mean(shared)), 4)
 
 
 def _searches(
@@ -105,7 +160,7 @@ def _searches(
         ("dense", "dense", False),
     )
     for name, fusion, feedback in ways:
-        cpu_began = _cpu_s()
+        cpu_began = cpu_s()
         asked = [SearchQuery(text=text, fusion=fusion, feedback=feedback) for text in queries]
         samples = [
             timed(
@@ -115,12 +170,12 @@ def _searches(
             )[1]
             for query in asked
         ]
-        cpu_ms = round((_cpu_s() - cpu_began) * 1000 / len(queries), 1)
+        cpu_ms = round((cpu_s() - cpu_began) * 1000 / len(queries), 1)
         out[name] = {**latencies(samples[5:]), "cpu_ms": cpu_ms}
     return out
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
     """Return the CPU seconds of this process and, where it runs here, of its Postgres backend.
 
     Wall time says little on a machine that others use; this says what the work costs.
@@ -139,7 +194,8 @@ def _dense(
     return [[item.chunk_id for item in index.dense(v, limit=200)[:10]] for v in vectors]
 
 
-def _words(rng: np.random.Generator, count: int) -> str:
+def words(rng: np.random.Generator, count: int) -> str:
+    """Return words by a Zipf law."""
     numbers = np.minimum(rng.zipf(1.2, size=count), _VOCABULARY)
     return " ".join(f"w{number}" for number in numbers)
 
@@ -147,9 +203,14 @@ def _words(rng: np.random.Generator, count: int) -> str:
 def _documents(size: int) -> Iterator[DocumentInput]:
     rng = np.random.default_rng(11)
     for i in range(size):
-        yield DocumentInput(external_id=f"d{i}", title=f"t{i}", text=_words(rng, _WORDS))
+        yield DocumentInput(
+            external_id=f"d{i}",
+            title=f"t{i}",
+            text=words(rng, _WORDS),
+            tags=["one percent"] if i % 100 == 0 else [],
+        )
 
 
 def _queries() -> list[str]:
     rng = np.random.default_rng(13)
-    return [_words(rng, 12) for _ in range(QUERIES)]
+    return [words(rng, 12) for _ in range(QUERIES)]

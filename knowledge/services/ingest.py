@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 from uuid import UUID
 
@@ -34,6 +33,7 @@ Engines = Mapping[int, Embedder | None]  # by the number of their model; None: n
 VectorsMade = Mapping[int, Mapping[str, Sequence[float]] | None]  # then by the chunk's digest
 
 _BATCH_DOCUMENTS = 64
+_BATCH_SIZE = 1_000_000  # bytes or letters
 _ATTEMPTS = 3
 
 
@@ -68,8 +68,7 @@ def documents_ingest(
     Raises:
         EmbeddingUnavailable: Documents already yielded stay.
     """
-    remaining = iter(documents)
-    while batch := list(islice(remaining, _BATCH_DOCUMENTS)):
+    for batch in _batches(documents):
         yield from _batch_ingest(
             batch,
             workspace_id=workspace_id,
@@ -82,6 +81,20 @@ def documents_ingest(
     if embedder is not None:
         vectors_index_queue(collection_id=collection.id)
     statistics.statistics_fold(collection.id)
+
+
+def _batches(documents: Iterable[DocumentInput]) -> Iterator[list[DocumentInput]]:
+    """Give documents some at a time: what a batch holds in memory does not depend on their size."""
+    batch: list[DocumentInput] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.text or "") + len(document.content or b"")
+        if len(batch) == _BATCH_DOCUMENTS or size >= _BATCH_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _batch_ingest(
