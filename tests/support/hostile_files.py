@@ -2,6 +2,7 @@
 
 import zipfile
 from io import BytesIO
+from typing import Any
 
 import openpyxl
 import pptx
@@ -44,14 +45,14 @@ def word():
 
 
 def excel():
-    book = openpyxl.Workbook()
+    book: Any = openpyxl.Workbook()
     book.active.append(["name", "price"])
     book.active.append(["loom", 12])
     return saved(book)
 
 
 def slides():
-    deck = pptx.Presentation()
+    deck: Any = pptx.Presentation()
     slide = deck.slides.add_slide(deck.slide_layouts[1])
     slide.shapes.title.text = "Looms"
     slide.placeholders[1].text = "A loom weaves."

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from knowledge import wiring
 from knowledge.models import Collection, Document
 from tests.factories.access import client_with, make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 COLLECTIONS = "/api/v1/collections"
@@ -26,6 +27,7 @@ def add(tenant, text, **fields):
     return document
 
 
+@requirement("http.search")
 def test_a_text_is_taken_in_ingested_by_its_job_and_found():
     tenant = make_tenant()
     client = tenant.client()

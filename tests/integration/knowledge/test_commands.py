@@ -20,6 +20,7 @@ def ingest(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@requirement("commands.knowledge_ingest")
 def test_a_folder_is_ingested_and_doing_it_again_changes_nothing(tmp_path, capsys):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.md").write_text("# Looms\n\nA loom weaves.")
