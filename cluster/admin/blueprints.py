@@ -1,95 +1,221 @@
 """Pages of blueprints: their versions, what became of each, and the tree of who came from whom."""
 
-from typing import Any
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.decorators import display
 
-from cluster.admin.base import ClusterAdmin
-from cluster.models import Blueprint, BlueprintEvent, Forging
+from cluster.admin.base import ClusterAdmin, ClusterForm
+from cluster.models import AgentNode, Blueprint, BlueprintEvent, Forging
+from cluster.selectors import standing
+from cluster.selectors.blueprints import blueprint_export
 from cluster.selectors.lineage import lineage
-from loomsite.access.admin.display import EMPTY, ago, badge, cut, row, short, task
+from cluster.services import blueprints
+from loomsite.access.admin import fields
+from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin.diff import changes
+from loomsite.access.admin.display import EMPTY, ago, badge, cut, json_text, row, short, task
 from loomsite.access.admin.extra import ExtraPage
-from loomsite.access.admin.forms import RowForm
-from loomsite.access.admin.reach import OPERATOR
+from loomsite.access.admin.reach import OPERATOR, actor_of
 from loomsite.access.admin.workspaces import chosen_workspace, workspaces_of
 
-_BLUEPRINT = {"active": "success", "draft": "warning", "challenger": "info", "retired": ""}
+_STATE = {"active": "success", "draft": "warning", "challenger": "info", "retired": ""}
+_VERSIONS_SHOWN, _NODES_SHOWN, _EVENTS_SHOWN = 100, 20, 50
+_LONGEST_FILE = 1_000_000
 
 
-class BlueprintForm(RowForm):
-    """A version of a blueprint. Versions do not change: saving one makes the next."""
+class BlueprintForm(ClusterForm):
+    """A blueprint. Versions do not change: saving one makes the next, which has to prove itself."""
 
-    reason = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "lm-input"})
-    )
+    spec = fields.JsonField(
+        label="Plan",
+        required=True,
+        rows=18,
+        initial=lambda: {"name": "", "description": "", "instructions": "", "tools": [],
+                         "domains": []},
+        help_text="name and instructions; also description, tools, domains, skills, scenes, model.",
+    )  # fmt: skip
+    reason = fields.text("Why", required=True, max_length=500, help_text="Kept with the version.")
 
     class Meta:
         model = Blueprint
-        fields = ("workspace", "slug", "state", "spec", "reason")
+        fields = ("workspace",)
 
-    def clean_spec(self) -> dict[str, Any]:
-        spec = self.cleaned_data["spec"]
-        if not isinstance(spec, dict):
-            raise forms.ValidationError("Must be a JSON object.")
-        for name, kind in (
-            ("name", str), ("description", str), ("instructions", str), ("tools", list),
-            ("domains", list),
-        ):  # fmt: skip
-            if name in spec and not isinstance(spec[name], kind):
-                wanted = "text" if kind is str else "a list"
-                raise forms.ValidationError(f"{name} must be {wanted}.")
-        return spec
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        instance = kwargs.get("instance")
+        if instance is not None:  # the reason is that of the next version
+            kwargs["initial"] = {"reason": "", **kwargs.get("initial", {})}
+        super().__init__(*args, **kwargs)
+
+    def write(self) -> object:
+        spec, reason = self.cleaned_data["spec"], self.cleaned_data["reason"]
+        before = self.instance.spec
+        given = spec if isinstance(spec, dict) else {}
+        # A key that was taken out goes back to what it is without being named.
+        gone = {name: _nothing(value) for name, value in before.items() if name not in given}
+        return blueprints.blueprint_revise(
+            workspace_id=self.workspace_id,
+            blueprint_id=str(self.instance.pk),
+            changes={**given, **gone},
+            reason=reason,
+            actor=self.actor,
+        )
+
+
+class BlueprintAddForm(BlueprintForm):
+    """The first version of a new line."""
+
+    slug = fields.text("Slug", required=True, help_text="a to z, 0 to 9 and hyphen.")
+
+    def write(self) -> object:
+        return blueprints.blueprint_import(
+            workspace_id=self.workspace_id,
+            document={"slug": self.cleaned_data["slug"], "spec": self.cleaned_data["spec"]},
+            actor=self.actor,
+            reason=self.cleaned_data["reason"],
+        )
+
+
+def _nothing(value: Any) -> Any:
+    return [] if isinstance(value, list) else "" if isinstance(value, str) else None
+
+
+def _is(*states: str) -> Any:
+    return lambda row: row.state in states
 
 
 @admin.register(Blueprint)
 class BlueprintAdmin(ClusterAdmin):
     adds = changes = OPERATOR
-    add_form = change_form = BlueprintForm
+    add_form = BlueprintAddForm
+    change_form = BlueprintForm
     list_display = (
-        "__str__", badge("state", _BLUEPRINT), "named", short("reason"), row("parent"),
-        ago("created_at"),
+        "__str__", badge("state", _STATE), "named", badge("origin", {}), short("reason"),
+        row("parent"), ago("created_at"),
     )  # fmt: skip
     list_select_related = ("parent",)
-    list_filter = ("state",)
+    list_filter = ("state", "origin")
     search_fields = ("slug",)
-    add_fieldsets = ((None, {"fields": ("workspace", "slug", "spec", "state", "reason")}),)
+    add_fieldsets = ((None, {"fields": ("workspace", "slug", "spec", "reason")}),)
     change_fieldsets = (
-        (None, {"fields": ("workspace", ("slug", "version"), "spec", "state", "reason")}),
-        ("Line", {"fields": (("parent", "created_at"),)}),
-    )
-    readonly_fields = ("slug", "version", "parent", "created_at")
-    list_pages = (
+        (None, {"fields": ("spec", "reason")}),
+        ("This version", {"fields": (("slug", "version", "state"), ("origin", "parent"),
+            ("created_by", "created_at"), ("promoted_at", "retired_at"))}),
+    )  # fmt: skip
+    readonly_fields = (
+        "slug", "version", "state", "origin", "parent", "created_by", "created_at", "promoted_at",
+        "retired_at",
+    )  # fmt: skip
+    list_pages: ClassVar[Sequence[ExtraPage]] = (
         ExtraPage(name="lineage", label="Lineage", icon="account_tree", view="lineage_view"),
+        ExtraPage(name="import", label="Import", icon="upload", view="import_view", role=OPERATOR),
     )
+    row_pages: ClassVar[Sequence[ExtraPage]] = (
+        ExtraPage(name="evidence", label="Evidence", icon="fact_check", view="evidence_view"),
+        ExtraPage(name="versions", label="Versions", icon="history", view="versions_view"),
+        ExtraPage(name="export", label="Export", icon="download", view="export_view"),
+    )
+    row_actions = (
+        RowAction(name="approve", label="Approve", icon="check_circle", run="approve",
+                  reason=True, when=_is("draft")),
+        RowAction(name="refuse", label="Refuse", icon="block", run="refuse", danger=True,
+                  reason=True, when=_is("draft")),
+        RowAction(name="promote", label="Promote", icon="upgrade", run="promote", reason=True,
+                  when=_is("challenger", "retired")),
+        RowAction(name="rollback", label="Roll back", icon="undo", run="rollback", danger=True,
+                  reason=True,
+                  when=lambda row: row.state == "challenger"
+                  or (row.state == "active" and row.parent_id is not None)),
+        RowAction(name="spawn", label="Make an agent of it", icon="smart_toy", run="spawn",
+                  reason=True, when=_is("active", "challenger")),
+        RowAction(name="retire", label="Retire", icon="archive", run="retire", danger=True,
+                  reason=True, when=_is("active", "challenger")),
+    )  # fmt: skip
     empty = "A blueprint is the plan that new agents are made from, in versions that never change."
 
     @display(description="name")
     def named(self, blueprint: Blueprint) -> str:
         return cut(blueprint.spec.get("name", ""), 50) or EMPTY
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        if not change or form.changed_data == ["state"]:
-            super().save_model(request, obj, form, change)
-            return
-        with transaction.atomic():
-            rows = Blueprint.objects.filter(workspace_id=obj.workspace_id, slug=obj.slug)
-            latest = max(row.version for row in rows.select_for_update())
-            if obj.state == Blueprint.State.ACTIVE:
-                rows.filter(state=Blueprint.State.ACTIVE).update(state=Blueprint.State.RETIRED)
-            made = Blueprint.objects.create(
-                workspace_id=obj.workspace_id,
-                slug=obj.slug,
-                version=latest + 1,
-                parent_id=obj.pk,
-                state=obj.state,
-                spec=obj.spec,
-                reason=obj.reason,
-            )
-        obj.__dict__.update(made.__dict__)  # what follows speaks of the new version
+    # ------------------------------------------------------------ buttons
+
+    def approve(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        blueprints.blueprint_approve(**_asked(request, blueprint))
+        return f"{blueprint} is approved."
+
+    def refuse(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        blueprints.blueprint_refuse(**_asked(request, blueprint))
+        return f"{blueprint} is refused."
+
+    def promote(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        blueprints.blueprint_promote(**_asked(request, blueprint))
+        return f"{blueprint} leads its line."
+
+    def rollback(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        pk = blueprints.blueprint_rollback(**_asked(request, blueprint))
+        return f"Rolled back: {Blueprint.objects.get(pk=pk)} leads now."
+
+    def spawn(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        made = blueprints.blueprint_spawn_node(**_asked(request, blueprint))
+        return "An agent of it is in the market." if made else "It has one already."
+
+    def retire(self, request: HttpRequest, blueprint: Blueprint) -> str:
+        blueprints.blueprint_retire(**_asked(request, blueprint))
+        return f"{blueprint} is out of service, and its agents as soon as they are idle."
+
+    # ------------------------------------------------------------ one version
+
+    def evidence_view(self, request: HttpRequest, blueprint: Blueprint) -> HttpResponse:
+        """Show what a version's agents did, and what happened to it."""
+        nodes = AgentNode.objects.filter(blueprint=blueprint).select_related("agent", "family")
+        shown = list(nodes.order_by("-created_at", "pk")[:_NODES_SHOWN])
+        recent = standing.recent_of([node.pk for node in shown])
+        return self.page(
+            request,
+            "blueprint_evidence",
+            f"{blueprint}: evidence",
+            row=blueprint,
+            here="evidence",
+            nodes=[
+                {"node": node, "belief": standing.node_belief(node), "recent": recent[node.pk]}
+                for node in shown
+            ],
+            events=BlueprintEvent.objects.filter(blueprint=blueprint)[:_EVENTS_SHOWN],
+        )
+
+    def versions_view(self, request: HttpRequest, blueprint: Blueprint) -> HttpResponse:
+        """Show a line's versions, and what this one changed against another."""
+        line = Blueprint.objects.filter(
+            workspace_id=blueprint.workspace_id, slug=blueprint.slug
+        ).order_by("-version")
+        asked = fields.whole_of(request.GET.get("from"), 0)
+        other = line.filter(version=asked).first() if asked else blueprint.parent
+        return self.page(
+            request,
+            "blueprint_versions",
+            f"{blueprint}: versions",
+            row=blueprint,
+            here="versions",
+            versions=list(line.defer("spec")[:_VERSIONS_SHOWN]),
+            other=other,
+            changes=changes(other.spec if other else {}, blueprint.spec),
+        )
+
+    def export_view(self, request: HttpRequest, blueprint: Blueprint) -> HttpResponse:  # noqa: ARG002 -- a page's signature
+        """Send a version as a file that can be imported elsewhere."""
+        document = blueprint_export(
+            workspace_id=str(blueprint.workspace_id), blueprint_id=str(blueprint.pk)
+        )
+        answer = HttpResponse(json_text(document), content_type="application/json")
+        name = f"{blueprint.slug}-v{blueprint.version}.json"
+        answer["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
+    # ------------------------------------------------------------ all of them
 
     def lineage_view(self, request: HttpRequest) -> HttpResponse:
         """Show the tree of blueprints and nodes, with why each was born and died."""
@@ -104,6 +230,61 @@ class BlueprintAdmin(ClusterAdmin):
             line=line,
             tree=lineage(workspace_id=str(home.pk), line=line) if home else None,
         )
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """Take in a blueprint that was exported somewhere."""
+        home = chosen_workspace(request, OPERATOR)
+        if request.method == "POST" and home is not None:
+            answer = self._import(request, str(home.pk))
+            if answer is not None:
+                return answer
+        return self.page(
+            request,
+            "import",
+            "Import a blueprint",
+            home=home,
+            workspaces=workspaces_of(request, OPERATOR),
+            takes="A blueprint's JSON, as its export gives it",
+            accept=".json",
+            pasted=request.POST.get("text", ""),
+            paste_label="Or paste the JSON",
+            after="Where the workspace wants blueprints reviewed it waits as a draft.",
+        )
+
+    def _import(self, request: HttpRequest, workspace_id: str) -> HttpResponse | None:
+        file, text = request.FILES.get("file"), request.POST.get("text", "")
+        if bool(file) == bool(text.strip()):
+            messages.error(request, "Give either a file or a text.")
+            return None
+        if file and (file.size or 0) > _LONGEST_FILE:
+            messages.error(request, "The file is too large for a blueprint.")
+            return None
+        try:
+            document = json.loads(file.read() if file else text)
+        except (ValueError, RecursionError) as error:
+            messages.error(request, f"It is not JSON: {cut(error, 200)}")
+            return None
+        try:
+            with transaction.atomic():
+                pk = blueprints.blueprint_import(
+                    workspace_id=workspace_id, document=document, actor=actor_of(request)
+                )
+                made = Blueprint.objects.get(pk=pk)
+                self.audit(request, made, "import")
+        except self.refusals as error:
+            messages.error(request, str(error))
+            return None
+        messages.success(request, f"{made} is here ({made.state}).")
+        return HttpResponseRedirect(self.page_url(made))
+
+
+def _asked(request: HttpRequest, blueprint: Blueprint) -> dict[str, str]:
+    return {
+        "workspace_id": str(blueprint.workspace_id),
+        "blueprint_id": str(blueprint.pk),
+        "reason": request.POST.get("reason", "").strip(),
+        "actor": actor_of(request),
+    }
 
 
 @admin.register(BlueprintEvent)

@@ -16,6 +16,7 @@ from cluster.services.schedules import (
     schedule_create,
     schedule_delete,
     schedule_run,
+    schedule_times,
     schedule_update,
 )
 from loomsite.access.admin import fields
@@ -134,7 +135,10 @@ class ScheduleAdmin(ClusterAdmin):
         if obj is None:
             return {}
         recent = Task.objects.filter(schedule=obj).order_by("-created_at", "-id")
-        return {"recent": recent.only("goal", "status", "created_at", "outcome")[:20]}
+        return {
+            "recent": recent.only("goal", "status", "created_at", "outcome")[:20],
+            "times": schedule_times(obj),
+        }
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:  # noqa: ARG002 -- Django's signature
         schedule_delete(workspace_id=str(obj.workspace_id), schedule_id=str(obj.pk))

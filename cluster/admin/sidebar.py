@@ -9,7 +9,7 @@ from django.urls import reverse
 from agents.models import Approval
 from loomsite.access.admin.reach import VIEWER, reach_of
 
-_Item = tuple[str, str, str]  # title, icon, page
+_Item = tuple[str, str, str]  # title, icon, the model's page or, after a colon, one of its own
 _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
     (
         "Work",
@@ -24,8 +24,9 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
         "Agents",
         (
             ("Agents", "smart_toy", "agents_agent"),
+            ("Leaderboard", "leaderboard", "agents_agent:leaderboard"),
             ("Skills", "school", "agents_skill"),
-            ("Memory", "neurology", "agents_memoryentry"),
+            ("Memory", "neurology", "agents_memoryentry:curate"),
             ("Tools", "build", "agents_tool"),
             ("Scenes", "policy", "agents_scene"),
             ("Endpoints", "hub", "agents_endpoint"),
@@ -38,6 +39,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
         (
             ("Collections", "library_books", "knowledge_collection"),
             ("Documents", "description", "knowledge_document"),
+            ("Try a search", "manage_search", "knowledge_collection:search"),
         ),
     ),
     (
@@ -45,12 +47,14 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
         (
             ("Nodes", "groups", "cluster_agentnode"),
             ("Blueprints", "architecture", "cluster_blueprint"),
+            ("Lineage", "account_tree", "cluster_blueprint:lineage"),
             ("Domains", "category", "cluster_domain"),
             ("Auctions", "gavel", "cluster_auction"),
             ("Rewards", "trophy", "cluster_reward"),
             ("Ledger", "receipt_long", "cluster_marketentry"),
             ("Lifecycle", "cycle", "cluster_lifecycleevent"),
-            ("Calibration", "tune", "cluster_calibration"),
+            ("Calibration", "tune", "cluster_calibration:reliability"),
+            ("Judge", "balance", "cluster_calibrationcase:judge"),
         ),
     ),
     (
@@ -70,6 +74,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
             ("Workspaces", "workspaces", "access_workspace"),
             ("Members", "badge", "access_membership"),
             ("API keys", "key", "access_apikey"),
+            ("Webhooks", "webhook", "cluster_webhook"),
             ("Audit", "history", "access_auditentry"),
             ("Accounts", "person", "auth_user"),
             ("Beat", "timer", "django_celery_beat_periodictask"),
@@ -92,10 +97,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             {
                 "title": name,
                 "icon": icon,
-                "link": reverse(f"admin:{_FIRST.get(page, f'{page}_changelist')}"),
+                "link": reverse(f"admin:{_FIRST.get(page, _address(page))}"),
             }
             for name, icon, page in items
-            if page in pages and pages[page].has_view_permission(request)
+            if (model := page.partition(":")[0]) in pages
+            and pages[model].has_view_permission(request)
         ]
         if shown:
             groups.append({"title": title, "separator": True, "items": shown})
@@ -106,6 +112,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         if item["title"] == "Approvals" and waiting:
             item.update(badge=str(waiting), badge_variant="warning")
     return [{"items": [pulse, *first]}, *(groups[1:] if first else groups)]
+
+
+def _address(page: str) -> str:
+    model, _, own = page.partition(":")
+    return f"{model}_{own or 'changelist'}"
 
 
 def questions_waiting(request: HttpRequest) -> int:

@@ -282,6 +282,27 @@ def _next_at(
     return _next_cron(cron, ZoneInfo(zone), now)
 
 
+def schedule_times(row: Schedule, *, count: int = 5) -> list[datetime]:
+    """Return when a schedule fires next, `count` times at most; none while it is off."""
+    if not row.enabled or row.next_at is None:
+        return []
+    times = [row.next_at]
+    while row.kind != Schedule.Kind.ONCE and len(times) < count:
+        following = _next_at(
+            row.kind,
+            cron=row.cron,
+            every_s=row.every_s,
+            at=row.at,
+            zone=row.timezone,
+            now=times[-1],
+            last=times[-1],
+        )
+        if following is None or following <= times[-1]:
+            break
+        times.append(following)
+    return times
+
+
 def _next_cron(cron: str, zone: ZoneInfo, now: datetime) -> datetime:
     """Return when a cron is due next by the clock of a zone.
 

@@ -416,22 +416,21 @@ def test_a_document_is_uploaded_as_text_or_file(client, home) -> None:
 
 
 def test_a_changed_blueprint_is_the_next_version(client, home) -> None:
-    first = Blueprint.objects.create(workspace=home, slug="writer", spec={"name": "One"})
-
-    client.post(
-        _url("cluster_blueprint", "change", first.pk),
-        {"spec": '{"name": "Two"}', "state": "active", "reason": "better"},
+    first = Blueprint.objects.create(
+        workspace=home, slug="writer", spec={"name": "One", "instructions": "Write."}
     )
+    form = {"spec": '{"name": "Two", "instructions": "Write."}', "reason": "better"}
+
+    client.post(_url("cluster_blueprint", "change", first.pk), form)
     wrong = client.post(
-        _url("cluster_blueprint", "change", first.pk),
-        {"spec": '{"tools": "all"}', "state": "active", "reason": ""},
+        _url("cluster_blueprint", "change", first.pk), {**form, "spec": '{"tools": "all"}'}
     )
 
     rows = Blueprint.objects.order_by("version").values_list(
         "version", "spec__name", "state", "parent__version", "reason"
     )
     assert list(rows) == [
-        (1, "One", "retired", None, ""),
-        (2, "Two", "active", 1, "better"),
+        (1, "One", "active", None, ""),
+        (2, "Two", "challenger", 1, "better"),
     ]
-    assert "tools must be a list" in wrong.content.decode()
+    assert "tools" in wrong.content.decode()

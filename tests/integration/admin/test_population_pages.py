@@ -1,7 +1,9 @@
 """The pages of nodes, lineage, skills and the judge."""
 
 import io
+import json
 import zipfile
+from datetime import UTC, datetime
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -21,10 +23,12 @@ from cluster.models import (
     CalibrationCase,
     Domain,
     LifecycleEvent,
+    Schedule,
 )
 from cluster.selectors.lineage import lineage
 from cluster.selectors.reliability import reliability
 from cluster.services.population import node_create
+from cluster.services.schedules import schedule_times
 from loomsite.access.models import AuditEntry, Workspace
 from tests.integration.admin.seeding import EVIL, member
 
@@ -129,6 +133,79 @@ def test_a_circle_of_parents_is_shown_once_and_ends(home) -> None:
     leaves = lineage(workspace_id=str(home.pk)).leaves
 
     assert sorted(leaf.title for leaf in leaves) == ["one", "two"]
+
+
+# ---------------------------------------------------------------- blueprints
+
+
+def _line(client: Client, home: Workspace) -> list[Blueprint]:
+    """Make a blueprint and its challenger on the form."""
+    spec = {"name": "Writer", "instructions": "Be brief.", "tools": [], "domains": ["writing"]}
+    form = {"workspace": home.pk, "slug": "writer", "spec": json.dumps(spec), "reason": "wanted"}
+    client.post(_url("cluster_blueprint", "add"), form)
+    first = Blueprint.objects.get()
+    if first.state == "draft":
+        _press(client, "cluster_blueprint", first, "approve", reason="fine")
+    changed = {"spec": json.dumps({**spec, "instructions": "Be long."}), "reason": "long"}
+    client.post(_url("cluster_blueprint", "change", first.pk), changed)
+    return list(Blueprint.objects.order_by("version"))
+
+
+def test_a_blueprint_is_revised_compared_promoted_and_rolled_back(client, home) -> None:
+    first, second = _line(client, home)
+    page = client.get(_url("cluster_blueprint", "versions", second.pk)).content.decode()
+
+    promoted = _press(client, "cluster_blueprint", second, "promote", reason="it won")
+    leader = Blueprint.objects.get(state="active").version
+    silent = _press(client, "cluster_blueprint", second, "rollback")
+    back = _press(client, "cluster_blueprint", second, "rollback", reason="readers complain")
+    again = _press(client, "cluster_blueprint", second, "rollback", reason="twice")
+
+    assert "+ Be long." in page
+    assert (second.state, second.parent_id) == ("challenger", first.pk)
+    assert "leads its line" in promoted
+    assert leader == 2
+    assert "Say why" in silent
+    assert "writer v1 leads now" in back
+    assert "not possible any more" in again
+    assert Blueprint.objects.get(state="active").version == 1
+    evidence = client.get(_url("cluster_blueprint", "evidence", second.pk)).content.decode()
+    assert "readers complain" in evidence
+
+
+def test_a_blueprint_goes_out_as_json_and_comes_in_elsewhere(client, home) -> None:
+    first, _ = _line(client, home)
+    exported = client.get(_url("cluster_blueprint", "export", first.pk))
+    there = Workspace.objects.create(slug="there", name="There")
+    other = Client()
+    other.force_login(member(there.pk, "operator"))
+
+    file = SimpleUploadedFile("writer.json", exported.content)
+    answer = other.post(_url("cluster_blueprint", "import"), {"workspace": "there", "file": file})
+    foreign = other.get(_url("cluster_blueprint", "export", first.pk))
+
+    made = Blueprint.objects.get(workspace=there)
+    assert answer["Location"] == _url("cluster_blueprint", "change", made.pk)
+    assert (made.spec, made.origin) == (first.spec, "imported")
+    assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "either a file or a text"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "JSON object"),
+        ('{"slug": "x", "spec": {"name": "x"}}', "instructions"),
+        ('{"slug": "No Slug", "spec": {}}', "slug"),
+    ],
+)
+def test_what_is_no_blueprint_is_refused_in_words(text, sentence, client, home) -> None:
+    answer = client.post(_url("cluster_blueprint", "import"), {"workspace": "home", "text": text})
+
+    assert sentence in answer.content.decode()
+    assert Blueprint.objects.count() == 0
 
 
 # ---------------------------------------------------------------- skills
@@ -296,3 +373,28 @@ def test_answers_of_known_worth_are_kept_changed_and_refused(client, home) -> No
     assert CalibrationCase.objects.get().score == 0.5
     assert "never" in judge
     assert EVIL not in judge
+
+
+# ---------------------------------------------------------------- schedules
+
+
+def test_a_schedule_shows_when_it_fires_next(client, home) -> None:
+    at = datetime(2030, 3, 1, 6, 0, tzinfo=UTC)
+    cron = Schedule.objects.create(
+        workspace=home, name="c", kind="cron", cron="0 7 * * 1-5", timezone="Europe/Berlin",
+        submission={"goal": EVIL}, next_at=at,
+    )  # fmt: skip
+    once = Schedule.objects.create(
+        workspace=home, name="o", kind="once", at=at, submission={"goal": "g"}, next_at=at
+    )
+    off = Schedule.objects.create(
+        workspace=home, name="f", kind="interval", every_s=60, submission={"goal": "g"},
+        enabled=False,
+    )  # fmt: skip
+
+    page = client.get(_url("cluster_schedule", "change", cron.pk)).content.decode()
+
+    assert [each.day for each in schedule_times(cron)] == [1, 4, 5, 6, 7]
+    assert (schedule_times(once), schedule_times(off)) == ([at], [])
+    assert "Fri 2030-03-01 06:00" in page
+    assert EVIL not in page
