@@ -10,6 +10,7 @@ import pytest
 
 from loomsite.embedded.attach import child_environment
 from loomsite.embedded.home import Home
+from tests.requirements import requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 240
@@ -39,6 +40,7 @@ def demo(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPr
     )
 
 
+@requirement("make.demo")
 def test_demo_runs_a_split_job_through_all_phases_and_stops_what_it_started(
     bare_machine: dict[str, str],
 ):

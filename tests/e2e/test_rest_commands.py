@@ -3,6 +3,7 @@
 import json
 
 from tests.processes import Stack
+from tests.requirements import requirement
 
 
 def test_submit_of_an_empty_goal_is_one_sentence_and_exit_code_2(stack: Stack):
@@ -20,6 +21,7 @@ def test_submit_that_waits_in_vain_ends_with_1_and_says_that_the_task_goes_on(st
     assert "goes on" in done.stderr
 
 
+@requirement("commands.submit")
 def test_submit_without_a_running_stack_says_how_to_start_one(stack: Stack):
     done = stack.manage("submit", "x", DATABASE_URL="", REDIS_URL="")
 

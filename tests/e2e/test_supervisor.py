@@ -17,6 +17,7 @@ import pytest
 from loomsite.embedded import attach, postgres, process, services
 from loomsite.embedded.home import Home
 from tests.processes import Process, environment, poll
+from tests.requirements import requirement
 
 UP_TIMEOUT_S = 90
 
@@ -96,6 +97,7 @@ def _lines(text: str, *starts: str) -> Sequence[str]:
     return [line for line in text.splitlines() if line.strip().startswith(starts)]
 
 
+@requirement("make.up", "make.down")
 def test_up_survives_kills_and_down_leaves_nothing(checkout: Checkout):
     first = checkout.up()
     record = checkout.home.read_record(checkout.home.up_record)
@@ -186,6 +188,7 @@ def test_an_interrupt_ends_everything_and_two_homes_do_not_collide(
         other.clear()
 
 
+@requirement("environment.port")
 def test_a_port_in_use_is_one_sentence_and_nothing_stays(checkout: Checkout):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -208,6 +211,7 @@ def test_a_command_starts_what_it_needs_migrates_it_and_stops_it(checkout: Check
     assert checkout.processes() == []
 
 
+@requirement("commands.doctor")
 def test_doctor_says_what_runs_and_fails_only_for_faults(checkout: Checkout):
     well = checkout.type("doctor")
     ill = checkout.type("doctor", OPENAI_BASE_URL="http://127.0.0.1:9/v1", OPENAI_API_KEY="hush")
@@ -228,6 +232,7 @@ def test_doctor_says_what_runs_and_fails_only_for_faults(checkout: Checkout):
         ("LOOM_HOME", "/dev/null/loom", "LOOM_HOME '/dev/null/loom' cannot be used"),
     ],
 )
+@requirement("environment.malformed")
 def test_a_bad_setting_is_one_sentence(
     checkout: Checkout, variable: str, value: str, sentence: str
 ):

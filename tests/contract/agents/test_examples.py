@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.requirements import requirement
+
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(p.name for p in (ROOT / "examples").glob("*.py") if p.name != "__init__.py")
 SAYS = {
@@ -33,6 +35,7 @@ def test_every_example_is_known_here():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@requirement("python.quick_starts")
 def test_an_example_says_what_it_should(wire, name):
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "LOOM_"))},
@@ -56,6 +59,7 @@ def test_an_example_says_what_it_should(wire, name):
 
 
 @pytest.mark.parametrize("name", [n for n in EXAMPLES if n.startswith("quickstart_")])
+@requirement("python.quick_starts")
 def test_a_quick_start_has_about_ten_lines_of_its_own(name):
     lines = (ROOT / "examples" / name).read_text().splitlines()
     own = [line for line in lines if line.strip() and not line.startswith(("import", "from", '"'))]

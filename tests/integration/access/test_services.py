@@ -11,6 +11,7 @@ from loomsite.access.core.errors import InputInvalid, KeyUnknown, WorkspaceTaken
 from loomsite.access.core.types import Principal
 from loomsite.access.models import ApiKey, AuditEntry, Membership, Workspace
 from tests.factories.access import make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +33,7 @@ def test_a_key_stands_for_its_workspace_user_and_scopes():
     )
 
 
+@requirement("bad_days.key_leaks")
 def test_a_key_is_nowhere_in_the_database_in_clear():
     tenant = make_tenant()
     secret = tenant.key.rpartition("_")[2]
@@ -42,6 +44,7 @@ def test_a_key_is_nowhere_in_the_database_in_clear():
     assert secret not in repr(stored)
 
 
+@requirement("commands.apikey_create")
 def test_making_a_key_makes_the_user_without_a_password_and_the_membership():
     tenant = make_tenant()
 
@@ -78,6 +81,7 @@ def test_another_workspaces_key_cannot_be_revoked():
     assert services.apikey_authenticate(theirs.key) is not None
 
 
+@requirement("http.keys")
 def test_an_expired_key_opens_nothing():
     tenant = make_tenant()
     key = make_key(tenant.slug, expires_days=1)

@@ -8,6 +8,7 @@ import pytest
 
 from agents.models import Agent, Endpoint, MemoryEntry, Skill
 from tests.factories.access import client_with, make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 API = "/api/v1"
@@ -123,6 +124,7 @@ def test_a_key_without_the_scope_is_refused(tenant):
     assert reader.get(f"{API}/agents").status_code == 200
 
 
+@requirement("secrets.at_rest")
 def test_an_endpoints_secret_goes_in_and_never_out(tenant):
     client = tenant.client()
     body = {"slug": "e", "base_url": "https://example.org/v1", "secret": "sk-live-012345"}

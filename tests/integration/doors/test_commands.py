@@ -10,6 +10,7 @@ from cluster.selectors.tasks import task_detail
 from loomsite.access import services
 from loomsite.access.models import ApiKey, Workspace
 from tests.factories.access import make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,7 @@ def test_submit_without_waiting_prints_the_tasks_id(capsys):
     assert (task["goal"], task["status"]) == ("Name the moons of Mars.", "queued")
 
 
+@requirement("commands.submit", "http.task_object")
 def test_submit_prints_the_task_object_as_json(capsys):
     tenant = make_tenant("default")
 
@@ -83,6 +85,7 @@ def test_submit_to_a_workspace_that_is_not_there_says_so():
     assert caught.value.returncode == 1
 
 
+@requirement("commands.apikey_create", "commands.workspace_create")
 def test_a_new_key_is_alone_on_stdout_and_opens_its_workspace(capsys):
     call_command("workspace_create", "lab", "--json")
     workspace = json.loads(capsys.readouterr().out)

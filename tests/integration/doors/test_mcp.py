@@ -82,6 +82,7 @@ async def test_a_task_is_submitted_followed_listed_and_cancelled(assistant):
     assert cancelled.structured_content["status"] == "cancelled"
 
 
+@requirement("http.task_object")
 async def test_a_task_is_the_same_object_over_rest_and_mcp(assistant, http):
     tenant = await db(make_tenant)
     task_id = await db(submit, tenant)

@@ -3,7 +3,8 @@
 import pytest
 
 from loomsite.access.bridge import db
-from tests.factories.access import make_tenant
+from tests.factories.access import make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,3 +97,37 @@ async def test_a_body_that_grows_too_large_is_413(http):
         response = await client.post("/api/v1/tasks", content=endless())
 
     assert (response.status_code, response.json()["code"]) == (413, "access.body_too_large")
+
+
+@requirement("http.routes")
+async def test_every_path_of_the_site_leads_somewhere(http):
+    tenant = await db(make_tenant)
+    paths = ["/admin/login/", "/api/v1/tasks", "/api/schema", "/api/docs", "/v1/models",
+             "/health/live", "/health/ready", "/metrics"]  # fmt: skip
+
+    async with http(tenant.key) as client:
+        answers = {path: (await client.get(path)).status_code for path in paths}
+        said = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        mcp = await client.post("/mcp", json=said)
+        chat = await client.post("/v1/chat/completions", json={})
+        nowhere = await client.get("/api/v1/nowhere")
+
+    assert answers == dict.fromkeys(paths, 200)
+    assert mcp.status_code not in {401, 404, 405}
+    assert (chat.status_code, nowhere.status_code) == (400, 404)
+
+
+async def test_from_another_machine_the_metrics_need_an_admins_key(http):
+    tenant = await db(make_tenant)
+    reader = await db(make_key, tenant.slug, ["tasks:read"])
+    away = {"X-Forwarded-For": "203.0.113.7"}
+
+    async with http(**away) as client:
+        nobody = await client.get("/metrics")
+    async with http(reader, **away) as client:
+        underscoped = await client.get("/metrics")
+    async with http(tenant.key, **away) as client:
+        admin = await client.get("/metrics")
+
+    assert (nobody.status_code, nobody.json()["code"]) == (401, "access.not_authenticated")
+    assert (underscoped.status_code, admin.status_code) == (401, 200)

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from loomsite.embedded import attach, services, supervisor
 from loomsite.embedded.errors import PortTaken
 from loomsite.embedded.home import Home
+from tests.requirements import requirement
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_the_last_holder_stops_what_runs(home: Home):
     assert services.known(home) == {}
 
 
+@requirement("environment.services")
 def test_services_that_the_environment_names_are_used_and_nothing_is_written(home: Home):
     named = {"DATABASE_URL": "postgresql://h/n", "REDIS_URL": "redis://h"}
 

@@ -51,6 +51,7 @@ def test_a_text_is_taken_in_ingested_by_its_job_and_found():
     assert stored["text"][hit["start"] : hit["end"]] == hit["text"]
 
 
+@requirement("http.search")
 def test_explain_adds_the_terms_of_the_score():
     tenant = make_tenant()
     add(tenant, "A loom weaves.")

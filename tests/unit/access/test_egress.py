@@ -3,6 +3,7 @@
 import pytest
 
 from loomsite.access.core.egress import address_fault, url_fault
+from tests.requirements import requirement
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
@@ -32,6 +33,7 @@ def test_public_addresses_are_allowed(address):
         "nonsense",
     ],
 )
+@requirement("reach.egress")
 def test_private_and_reserved_addresses_are_refused_however_they_are_written(address):
     assert address_fault("host", address, listed=("other", "203.0.113.0/24")) is not None
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from cluster.core.checks import CheckResult, CitationFacts, check_run, check_validate
+from tests.requirements import requirement
 
 OBJECT = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 
@@ -147,6 +148,7 @@ def _doubling(levels: int) -> dict:
         ),
     ],
 )
+@requirement("reach.patterns")
 def test_a_check_that_asks_for_much_work_is_cut_short(check, answer, said):
     started = time.process_time()
 

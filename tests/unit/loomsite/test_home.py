@@ -7,6 +7,7 @@ import pytest
 
 from loomsite.embedded.errors import HomeUnusable
 from loomsite.embedded.home import Home, default_root
+from tests.requirements import requirement
 
 
 def test_a_prepared_home_is_for_its_owner_alone(tmp_path: Path):
@@ -17,6 +18,7 @@ def test_a_prepared_home_is_for_its_owner_alone(tmp_path: Path):
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
 
 
+@requirement("environment.home")
 def test_a_file_in_the_way_of_the_home_is_one_sentence(tmp_path: Path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
@@ -30,6 +32,7 @@ def test_a_file_in_the_way_of_the_home_is_one_sentence(tmp_path: Path):
     )
 
 
+@requirement("environment.home")
 def test_a_home_that_is_marked_read_only_is_refused_and_left_so(tmp_path: Path):
     home = Home(root=tmp_path / ".loom")
     home.root.mkdir(mode=0o500)

@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from loomsite import settings
+from tests.requirements import requirement
 
 MALFORMED = [
     "",
@@ -17,6 +18,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("url", MALFORMED)
+@requirement("environment.malformed")
 def test_a_malformed_database_url_is_refused_without_quoting_it(url: str):
     with pytest.raises(ImproperlyConfigured) as caught:
         settings.database(url)
@@ -48,6 +50,7 @@ def test_a_database_url_becomes_a_pooled_postgres_database():
 
 
 @pytest.mark.parametrize("url", ["", "http://host", "redis://host:port/0", "host:6379"])
+@requirement("environment.malformed")
 def test_a_malformed_redis_url_is_refused_without_quoting_it(url: str):
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL cannot be used"):
         settings._broker(url)

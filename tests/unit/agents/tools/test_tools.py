@@ -20,6 +20,7 @@ from agents.tools.policy import Scene, decide
 from agents.tools.registry import ToolRegistry, define_tool
 from agents.tools.remember import recall_tool, remember_tool
 from agents.tools.search_knowledge import search_knowledge_tool
+from tests.requirements import requirement
 
 CONTEXT = ToolContext(run_id="r", task_id="t", workspace="w", agent="a", step=0, key="r:0:0")
 
@@ -225,6 +226,7 @@ async def test_files_are_read_listed_and_written_inside_the_root_only(tmp_path):
 
 
 @pytest.mark.asyncio
+@requirement("reach.egress")
 async def test_pages_are_fetched_from_listed_hosts_and_public_addresses_only():
     asked = []
 
