@@ -37,7 +37,8 @@ def main() -> int:
         over = "" if line["ok"] else "  OVER"
         print(
             f"{line['person']:9s} {line['page']:58s} {line['queries']:3d} queries"
-            f" {line['p50_ms']:7.1f} ms (slowest {line['max_ms']:.1f}){over}"
+            f" {line['p50_ms']:7.1f} ms (slowest {line['max_ms']:.1f}),"
+            f" {line['cpu_ms']:6.1f} ms of CPU{over}"
         )
     if told.json:
         told.json.write_text(json.dumps(found, indent=2) + "\n")

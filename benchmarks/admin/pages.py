@@ -1,10 +1,16 @@
-"""Opening the pages: every list and row of the admin, and the pages that join tables."""
+"""Opening the pages: every list and row of the admin, and the pages that join tables.
+
+A page is judged by the time that it takes the server. On a machine with other work that says
+little: there the processor time of the server and of its database connections is judged.
+"""
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from django.contrib import admin
@@ -43,6 +49,7 @@ class Opened:
     queries: int
     p50_ms: float
     max_ms: float
+    cpu_ms: float
     ok: bool
 
 
@@ -117,18 +124,43 @@ def _open(client: Client, person: str, page: Page, *, repeat: int) -> Opened:
         answer = client.get(page.url, follow=True)
     count = len(queries)
     times = [_timed(client, page.url) for _ in range(repeat)]
+    wall, cpu = median(each[0] for each in times), median(each[1] for each in times)
     served = answer.status_code in {200, 403, 404}
     return Opened(
         person=person,
         page=page.name if answer.status_code == 200 else f"{page.name} [{answer.status_code}]",  # noqa: PLR2004 -- HTTP
         queries=count,
-        p50_ms=round(median(times), 1),
-        max_ms=round(max(times), 1),
-        ok=served and count <= MOST_QUERIES and median(times) <= page.limit_ms,
+        p50_ms=round(wall, 1),
+        max_ms=round(max(each[0] for each in times), 1),
+        cpu_ms=round(cpu, 1),
+        ok=served and count <= MOST_QUERIES and (cpu if _is_busy() else wall) <= page.limit_ms,
     )
 
 
-def _timed(client: Client, url: str) -> float:
-    began = perf_counter()
+def _timed(client: Client, url: str) -> tuple[float, float]:
+    """Return the wall-clock and the processor milliseconds of one opening."""
+    began, cpu_began = perf_counter(), process_time() + _database_s()
     client.get(url)
-    return (perf_counter() - began) * 1000
+    wall = perf_counter() - began
+    return wall * 1000, (process_time() + _database_s() - cpu_began) * 1000
+
+
+def _database_s() -> float:
+    """Return the processor seconds of the database's processes for this connection so far."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            " AND datname = current_database()"
+        )
+        pids = [row[0] for row in cursor.fetchall()]
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):  # it has ended meanwhile
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _is_busy() -> bool:
+    """Tell whether others use the machine so much that the wall clock says nothing."""
+    return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)

@@ -76,7 +76,7 @@ class TaskAdmin(TaskParts, ClusterAdmin):
     id_fields = ("id", "root_id")
     defer = ("context", "answer", "citations", "metadata", "checks", "error_message")
     list_fullwidth = True
-    list_per_page = 40
+    list_per_page = 25
     actions = ("cancel_tasks", "retry_tasks", "reauction_tasks", "export_tasks")
     add_fieldsets = (
         (None, {"fields": ("goal", "idempotency_key")}),

@@ -79,7 +79,7 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    list_per_page = 50
+    list_per_page = 30
     list_max_show_all = 0
     sortable_by: Sequence[str] | None = ()
     actions_on_top = True
