@@ -57,7 +57,7 @@ def register(server: MCPServer, desk: Desk) -> None:
         message: Annotated[str, Field(description="What it is asked or told.")],
         session_id: Annotated[
             str | None,
-            Field(description="Of your choice; the same again goes on with the conversation."),
+            Field(description="The same again goes on with the conversation."),
         ] = None,
         wait_s: Annotated[float, Field(ge=0, le=LONGEST_WAIT_S)] = LONGEST_WAIT_S,
     ) -> Annotated[CallToolResult, Asked] | InputRequiredResult:

@@ -22,7 +22,7 @@ DOOR = "mcp"
 EVENTS_SHOWN = 50
 _GOAL_LINE_CHARS = 160
 
-TaskId = Annotated[str, Field(description="The task_id that submit_task returned.")]
+TaskId = Annotated[str, Field(description="From submit_task.")]
 
 _READ = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -94,9 +94,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
         task_id: TaskId,
         text: Annotated[str | None, Field(description="The person's answer, in words.")] = None,
         decision: Annotated[str | None, Field(description="One of request.options.")] = None,
-        request_id: Annotated[
-            str | None, Field(description="request.id; default: what the task asks now.")
-        ] = None,
+        request_id: Annotated[str | None, Field(description="Default: what it asks now.")] = None,
     ) -> Acted:
         """Pass on what a person says to a task whose status is input_required."""
         async with desk.serving("tasks:write") as caller:
@@ -142,9 +140,9 @@ def _register_reads(server: MCPServer, desk: Desk) -> None:
         ] = 0,
         detail: Annotated[bool, Field(description="Add the latest events.")] = False,  # noqa: FBT002 -- a tool's argument
     ) -> Annotated[CallToolResult, TaskOut] | InputRequiredResult:
-        """Return a task's state and, at its end, the answer with citations.
+        """Return a task and, at its end, its answer with citations; hanging up stops nothing.
 
-        Returns early when it ends or needs a person. Hanging up does not stop the task.
+        Returns early when it ends or needs a person.
         """
         async with desk.serving("tasks:read") as caller:
             task = await follow(ctx, caller=caller, task_id=task_id, wait_s=wait_s)
