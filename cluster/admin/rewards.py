@@ -34,6 +34,9 @@ class RewardAdmin(ClusterAdmin):
     )  # fmt: skip
     empty = "Each evaluation of an answer: by checks, a judge, or a person."
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("node__agent")
+
     def page_title(self, row: Reward) -> str:
         return f"Evaluation {row.evaluation} of cycle {row.cycle}: {row}"
 

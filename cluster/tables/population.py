@@ -204,7 +204,9 @@ class AgentNode(models.Model):
         indexes = [models.Index(fields=["workspace", "state"], name="cluster_node_by_state")]
 
     def __str__(self) -> str:
-        return str(self.agent_id)
+        loaded: dict[str, object] = getattr(self._state, "fields_cache", {})
+        known = loaded.get("agent")  # a name must not cost a query
+        return str(known or self.agent_id)
 
 
 class Capability(models.Model):
