@@ -23,7 +23,9 @@ def test_a_search_beside_deletes_neither_fails_nor_returns_half_a_document():
     def delete():
         try:
             for result in results[:50]:
-                document_delete(workspace_id=shelf.workspace_id, document_id=result.document_id)
+                document_delete(
+                    workspace_id=shelf.workspace_id, document_id=str(result.document_id)
+                )
         except Exception as error:  # noqa: BLE001 -- shown by the assertion below
             errors.append(error)
         finally:
