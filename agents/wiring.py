@@ -1,52 +1,38 @@
 """The agents app with its parts plugged in: what the cluster and the doors call."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Unpack
 
 from agents import conf
-from agents.assembly import remembering, sources
+from agents.assembly import remembering, running, sources
 from agents.assembly.adapters import text_embedder
-from agents.assembly.answers import JsonReply, no_json, not_begun
+from agents.assembly.answers import JsonReply
 from agents.assembly.breaker import SharedBreaker
 from agents.assembly.building import Blueprint, Workshop, server_of
 from agents.assembly.circuits import circuits_read
-from agents.assembly.execution import execute, mcp_of, payer, scope_of, skills_of, surroundings_of
+from agents.assembly.execution import mcp_of, skills_of
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import (
     AgentsError,
-    BudgetExceeded,
-    CatalogueError,
-    ModelError,
 )
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
 from agents.core.types import Json, Message, RunRequest, RunResult
-from agents.models import Endpoint
-from agents.providers import structured
 from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
 from agents.providers.world import system_world
 from agents.selectors import catalogue as selectors
 from agents.selectors import tools as tool_selectors
-from agents.services import (
-    catalogue,
-    consolidation,
-    endpoints,
-    mcp_connections,
-    mcp_tools,
-    runs,
-)
+from agents.services import catalogue, consolidation, endpoints, mcp_connections, mcp_tools
 from agents.services.consolidation import QuietSession
 from agents.services.endpoints import EndpointChanges, EndpointFields
 from agents.services.mcp_connections import McpConnectionFields
 from agents.store import ledger
-from agents.store.wallet import DbWallet
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import AccessError
 from loomsite.access.selectors import workspace_list
@@ -128,51 +114,15 @@ async def run_agent(
     Everything that can happen to a run is in the result. What `fence` raises passes through: the
     claim is lost and nothing more was written. It is called first in each transaction that writes.
     """
-    model, used = "", dict[str, float]()
-    try:
-        opened = await db(runs.run_open, request=request, fence=fence)
-        if opened.result is not None:
-            return opened.result
-        around = await db(surroundings_of, request, opened.spec)
-        served = await _served(around.endpoints, model=opened.spec["model"])
-        model = served.target.model
-    except (CatalogueError, ModelError) as error:
-        result = not_begun(error)
-    else:
-        blueprint = Blueprint(
-            version_id=opened.version_id,
-            workspace_id=request.workspace_id,
-            spec=opened.spec,
-            tools_off=around.allowed.off,
-            fetch_hosts=around.allowed.fetch_hosts,
-            skills=around.skills,
-            mcp=around.mcp,
-        )
-        agent = _parts().workshop.agent(blueprint, served.provider)
-        scope = scope_of(
-            request, opened.spec, fence, weights=around.weights, held_out=opened.held_out
-        )
-        used = scope.used
-        result = await execute(
-            agent,
-            request,
-            account=payer(request, served),
-            around=around,
-            scope=scope,
-            begun_count=opened.begun_count,
-            fence=fence,
-            on_event=on_event,
-            cancelled=cancelled,
-        )
-    await db(
-        runs.run_close,
-        request=request,
-        result=result,
-        model=model,
+    parts = _parts()
+    return await running.run(
+        request,
+        source=parts.source,
+        workshop=parts.workshop,
         fence=fence,
-        context_used=used,
+        on_event=on_event,
+        cancelled=cancelled,
     )
-    return result
 
 
 async def complete_json(
@@ -194,37 +144,24 @@ async def complete_json(
     The workspace's default endpoint answers; LOOM_JUDGE_MODEL is its model when it judges. What
     `fence` raises passes through.
     """
-    wanted = _parts().conf.judge_model if purpose == "judge" else ""
-    try:
-        rows = await db(selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=None)
-        served = await _served(rows, model=wanted)
-    except (CatalogueError, ModelError) as error:
-        return no_json(error, model="")
-    account = ledger.Payer(
-        workspace_id=workspace_id,
-        task_id=task_id,
-        root_task_id=root_task_id,
-        purpose=purpose,
-        endpoint=served.target.slug,
-        model=served.target.model,
-        priced=served.target.served.priced,
-        budget_usd=budget_usd,
-        user_id=user_id,
+    parts = _parts()
+    return await running.ask_json(
+        messages,
+        schema,
+        schema_name=schema_name,
+        source=parts.source,
+        model=parts.conf.judge_model if purpose == "judge" else "",
+        by=running.Asked(
+            workspace_id=workspace_id,
+            purpose=purpose,
+            task_id=task_id,
+            root_task_id=root_task_id,
+            budget_usd=budget_usd,
+            user_id=user_id,
+        ),
+        timeout_s=timeout_s,
+        fence=fence,
     )
-    try:
-        reply = await structured.complete_json(
-            served.provider,
-            messages,
-            schema,
-            schema_name=schema_name,
-            timeout_s=timeout_s,
-            max_tokens=_MAX_JSON_TOKENS,
-            wallet=DbWallet(payer=account, fence=fence),
-            key=_call_key(task_id, purpose, messages),
-        )
-    except (ModelError, BudgetExceeded) as error:
-        return no_json(error, model=served.target.model)
-    return JsonReply(value=reply.value, usage=reply.usage, model=reply.model)
 
 
 # ---------------------------------------------------------------- models
@@ -264,7 +201,7 @@ async def agent_build(*, workspace_id: str, agent: str) -> Agent:
         selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
     )
     allowed = await db(tool_selectors.tools_allowed, workspace_id=workspace_id)
-    served = await _served(rows, model=spec["model"])
+    served = await sources.served(_parts().source, rows, model=spec["model"])
     blueprint = Blueprint(
         version_id=version_id,
         workspace_id=workspace_id,
@@ -457,19 +394,3 @@ def sessions_consolidate() -> int:
 def reservations_expire() -> int:
     """Give back the money that dead callers hold; return how many calls held some."""
     return ledger.release_expired(now=system_world().now())
-
-
-# ---------------------------------------------------------------- inside
-
-
-async def _served(rows: Sequence[Endpoint], *, model: str) -> sources.Served:
-    source = _parts().source
-    return source.serve(await sources.targets(source, rows, model=model))
-
-
-def _call_key(task_id: str, purpose: str, messages: Sequence[Message]) -> str:
-    """Return the name of a call that is the same when the same is asked again after a crash."""
-    digest = hashlib.sha256()
-    for message in messages:
-        digest.update(message.content.encode(errors="replace") + b"\0")
-    return f"{task_id}:{purpose}:{digest.hexdigest()[:32]}"

@@ -108,7 +108,6 @@ PROMISES: Final[dict[str, str]] = {
 GAPS: Final[dict[str, str]] = {
     "bad_days.postgres_503": "not marked yet, see tests/e2e/test_rest_outage.py",
     "bad_days.prompt_injection": "not marked yet, see tests/unit/agents",
-    "bad_days.run_loops": "not marked yet, see tests/unit/agents",
     "commands.exit_codes": "not marked yet, see tests/integration/doors/test_commands.py",
     "commands.json": "not marked yet, see tests/integration/doors/test_commands.py",
     "environment.model": "not marked yet, see tests/integration/agents",

@@ -23,7 +23,8 @@ class AgentForm(AgentsForm):
         fields = (
             "workspace", "slug", "name", "description", "instructions", "endpoint", "model",
             "tools", "scenes", "skills", "collections", "domains", "max_steps", "timeout_s",
-            "max_tokens", "budget_usd", "temperature", "published", "input_schema", "enabled",
+            "max_tokens", "budget_usd", "temperature", "answer_language", "filter_patterns",
+            "audit", "published", "input_schema", "enabled",
         )  # fmt: skip
 
     def values(self, names: list[str]) -> dict[str, Any]:
@@ -52,6 +53,7 @@ _AGENT_FIELDS = (
     (None, {"fields": ("workspace", "slug", "name", "description", "instructions")}),
     ("Model", {"fields": (("endpoint", "model"), "temperature")}),
     ("What it may use", {"fields": ("tools", "scenes", "skills", "collections", "domains")}),
+    ("Each model call", {"fields": ("answer_language", "filter_patterns", "audit")}),
     ("Limits of a run", {"fields": (("max_steps", "timeout_s"), ("max_tokens", "budget_usd"))}),
     ("Service", {"fields": (("enabled", "published"), "input_schema")}),
 )
@@ -63,6 +65,7 @@ class AgentPages(AgentsAdmin):
     adds = changes = OPERATOR
     add_form = change_form = AgentForm
     long = ("instructions",)
+    line_lists = ("filter_patterns",)
     word_lists = ("tools", "scenes", "skills", "collections", "domains")
     list_display = (
         "slug",

@@ -274,6 +274,11 @@ async def targets(
     return await asyncio.to_thread(source.targets, rows, model=model)
 
 
+async def served(source: ModelSource, rows: Sequence[Endpoint], *, model: str) -> Served:
+    """Return the provider that serves these endpoints, without holding up the event loop."""
+    return source.serve(await targets(source, rows, model=model))
+
+
 def _profile(row: Endpoint, model: str) -> ModelProfile:
     """Return what is known of a model, corrected by what the operator says of it."""
     known = profile_for(model, row.base_url)

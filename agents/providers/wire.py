@@ -79,7 +79,7 @@ def loads(raw: bytes) -> Json:
     """
     try:
         data = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelReplyInvalid(f"The reply is no JSON: {raw[:80]!r}") from None
     if not isinstance(data, dict):
         raise ModelReplyInvalid(f"The reply is no JSON object: {raw[:80]!r}")

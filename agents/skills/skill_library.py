@@ -107,7 +107,7 @@ class _Activate:
     def parse(self, arguments: str) -> _Wanted:
         try:
             given: Any = json.loads(arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ToolRetry(f"The arguments are not valid JSON ({error}).") from None
         wanted = cast("Json", given) if isinstance(given, dict) else {}
         name, file = wanted.get("name"), wanted.get("file") or ""

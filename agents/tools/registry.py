@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
@@ -180,7 +181,8 @@ class ToolRegistry:
 def output_of(result: object) -> ToolOutput:
     """Return a result as the model reads it: text as it is, anything else as JSON."""
     if isinstance(result, ToolOutput):
-        return result
+        said: object = result.text
+        return result if isinstance(said, str) else replace(output_of(said), ok=result.ok)
     if isinstance(result, str):
         return ToolOutput(text=result)
     if result is None:

@@ -103,7 +103,7 @@ def parse_object(arguments: str) -> Json:
         return {}
     try:
         value = json.loads(arguments)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ToolRetry(
             f"The arguments are not valid JSON ({error}). Send one complete JSON object."
         ) from None

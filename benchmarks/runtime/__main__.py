@@ -55,16 +55,15 @@ def main() -> int:
                     found = _case(bench, row, case, url, told.total)
                     measured.add(case, row.name, found)
                     print(f"{case} {row.name} {turn + 1}: {table.short(found)}", file=sys.stderr)
+            measured.write(told.json)  # what was measured stays when a later case breaks off
     for case in (case for case in cases if case in ALONE):
         measured.add(case, "ours", _alone(case))
+    measured.write(told.json)
     results = measured.summary()
     print(table.versions(rows))
     print(table.ratios(results))
     print(table.others(results))
     print(table.faults(results))
-    if told.json:
-        told.json.parent.mkdir(parents=True, exist_ok=True)
-        told.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     failed = [key for key, row in results.items() if "/ours" in key and "failed" in row]
     print(f"failed: {', '.join(failed)}" if failed else "all of ours ran", file=sys.stderr)
     return 1 if failed else 0
@@ -97,6 +96,11 @@ class Measured:
 
     def add(self, case: str, row: str, found: list[dict[str, Any]]) -> None:
         self.kept.setdefault((case, row), []).extend(found)
+
+    def write(self, file: Path | None) -> None:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Return the medians of each case and row; of faults, how each ended."""
@@ -132,8 +136,18 @@ def _case(bench: Path, row: peers.Row, case: str, url: str, total: int) -> list[
         )
     except subprocess.TimeoutExpired:
         return [{"failed": f"not over within {LIMIT_S} s"}]
-    found = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    found = [printed for line in ended.stdout.splitlines() if (printed := _printed(line))]
     return found or [{"failed": ended.stderr[-500:] or f"exit code {ended.returncode}"}]
+
+
+def _printed(line: str) -> dict[str, Any] | None:
+    """Return the object that a line begins with; a framework may print something behind it."""
+    if not line.startswith("{"):
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(line)[0]
+    except ValueError:
+        return None
 
 
 def _alone(case: str) -> list[dict[str, Any]]:
