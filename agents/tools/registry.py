@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from agents.core.errors import ToolFailed
 from agents.core.ports import Tool
@@ -181,7 +181,7 @@ class ToolRegistry:
 def output_of(result: object) -> ToolOutput:
     """Return a result as the model reads it: text as it is, anything else as JSON."""
     if isinstance(result, ToolOutput):
-        said: object = result.text
+        said = cast("object", result.text)  # a tool is foreign code
         return result if isinstance(said, str) else replace(output_of(said), ok=result.ok)
     if isinstance(result, str):
         return ToolOutput(text=result)
