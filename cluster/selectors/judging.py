@@ -17,7 +17,7 @@ from cluster.core.judging import Measured
 from cluster.core.rewards import JUDGE_WEIGHT
 from cluster.models import CalibrationCase, JudgeAudit, JudgeGrade, Reward
 
-RECENT = 400
+RECENT = 200
 AUDIT_EACH = timedelta(days=1)
 Shown = dict[str, Any]
 

@@ -69,7 +69,9 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
         # Whoever failed before is left out only while there is somebody else.
         alone = replace(step, without=())
         result = _bids(task, alone, nodes, only=only, spent_usd=spent_usd, now=now)
-    seen_to = "" if only else field_weak(task=task, step=step, result=result, now=now)
+    seen_to = ""
+    if only is None:
+        seen_to = field_weak(task=task, step=step, result=result, now=now)
     if seen_to == "spawned":
         nodes = list(_population(task))
         result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)

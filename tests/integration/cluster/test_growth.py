@@ -221,6 +221,18 @@ def test_a_tool_that_policy_forbids_is_never_forged_for(workspace_id: str) -> No
     assert "no blueprint may have the tool 'shell'" in Task.objects.get(id=task_id).error_message
 
 
+def test_nobody_is_made_for_a_task_that_was_asked_of_one_agent(workspace_id: str) -> None:
+    lonely(workspace_id, blueprint_approval="auto")
+    Task.objects.update(agent=Agent.objects.get(slug="ada"))
+    Agent.objects.update(enabled=False)
+
+    work(FakeWorld(replies={**JUDGED, "forge": SPECIALIST}))
+
+    assert Task.objects.get().error_code == "cluster.no_capable_agent"
+    assert not Forging.objects.exists()
+    assert not AgentNode.objects.exclude(agent__slug="ada").exists()
+
+
 def test_without_a_model_the_task_fails_as_clearly_as_before(workspace_id: str) -> None:
     task_id = lonely(workspace_id)
 

@@ -307,9 +307,13 @@ def test_twenty_results_at_once_are_each_learned_once_and_the_ledger_tells_it_al
     for slug in ("ada", "bob", "cy"):
         agent = Agent.objects.get(id=make_agent(workspace_id, slug=slug, domains=["general"]))
         nodes.append(node_create(agent=agent, family="shared", reason="test"))
-    scores = iter([n / 20 for n in range(20)])
+
+    def judge(user: str) -> dict[str, Any]:
+        number = user.partition("Task ")[2].partition(".")[0]
+        return {"score": int(number) / 20, "comment": ""}
+
     world = FakeWorld(
-        replies={"judge": lambda _user: {"score": next(scores), "comment": ""}},
+        replies={"judge": judge},
         similarities={"general": 0.4, "code": 0.3, "law": 0.1},
     )
     for n in range(20):
