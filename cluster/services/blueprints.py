@@ -1,24 +1,20 @@
 """Blueprints: made, reviewed, raced, promoted, rolled back, retired; a version never changes."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from agents.services.approvals import approvals_close
-from cluster import live
 from cluster.core.errors import BlueprintInvalid, BlueprintUnknown, PopulationConflict
 from cluster.core.forging import FORMAT, slug_fits, spec_problems
 from cluster.core.policy import GrowthPolicy, growth_policy
 from cluster.core.reasons import reason_read
-from cluster.core.types import Status
-from cluster.models import AgentNode, Blueprint, BlueprintEvent, Forging, Task
+from cluster.models import AgentNode, Blueprint, BlueprintEvent
 from cluster.selectors.grants import tools_grantable
 from cluster.selectors.spine import database_now
 from cluster.services.births import blueprint_spawn
-from cluster.services.journal import event_append, task_save
+from cluster.services.drafts import tasks_waiting, tasks_wake
 from cluster.services.lives import node_out
 from loomsite.access.models import Workspace
 
@@ -165,10 +161,10 @@ def blueprint_approve(*, workspace_id: str, blueprint_id: str, reason: str, acto
         PopulationConflict: It is no draft, or its line has a challenger.
     """
     with transaction.atomic():
-        tasks_woken = _waiting_tasks(blueprint_id)
+        tasks_woken = tasks_waiting(blueprint_id=blueprint_id)
         row = blueprint_locked(workspace_id, blueprint_id)
         approve(row, reason=reason_read(reason), actor=actor)
-        _wake(tasks_woken)
+        tasks_wake(tasks=tasks_woken)
 
 
 def approve(row: Blueprint, *, reason: str, actor: str, parent: AgentNode | None = None) -> None:
@@ -194,11 +190,11 @@ def blueprint_refuse(*, workspace_id: str, blueprint_id: str, reason: str, actor
         PopulationConflict: It is no draft.
     """
     with transaction.atomic():
-        tasks_woken = _waiting_tasks(blueprint_id)
+        tasks_woken = tasks_waiting(blueprint_id=blueprint_id)
         row = blueprint_locked(workspace_id, blueprint_id)
         _must_be(row, State.DRAFT)
         retire(row, kind="refused", reason=reason_read(reason), actor=actor)
-        _wake(tasks_woken)
+        tasks_wake(tasks=tasks_woken)
 
 
 def blueprint_promote(*, workspace_id: str, blueprint_id: str, reason: str, actor: str) -> None:
@@ -353,43 +349,6 @@ def spec_check(workspace_id: str, spec: object) -> None:
         raise BlueprintInvalid(
             f"This cannot be a blueprint: {'; '.join(problems)}.", field="document"
         )
-
-
-def drafts_refuse(*, before: datetime, reason: str) -> int:
-    """Turn down drafts that nobody looked at; return how many."""
-    with transaction.atomic():
-        rows = Blueprint.objects.select_for_update(skip_locked=True).filter(
-            state=State.DRAFT, created_at__lt=before
-        )
-        old = list(rows)
-        for row in old:
-            retire(row, kind="pruned", reason=reason, actor="beat")
-    return len(old)
-
-
-def _waiting_tasks(blueprint_id: str) -> list[Task]:
-    """Lock the tasks that wait for a word on a draft: tasks first, as whoever drives them does."""
-    try:
-        wanted = UUID(str(blueprint_id))
-    except ValueError:
-        return []
-    rows = Task.objects.select_for_update(of=("self",)).filter(
-        forgings__blueprint_id=wanted,
-        forgings__state=Forging.State.REVIEW,
-        status=Status.INPUT_REQUIRED,
-    )
-    return list(rows.order_by("id"))
-
-
-def _wake(tasks: list[Task]) -> None:
-    """Let tasks go on whose question has been answered elsewhere."""
-    now = database_now()
-    for task in tasks:
-        approvals_close(task_id=str(task.id))
-        task.status, task.due_at = Status.QUEUED.value, now
-        event_append(task, "input.answered", now, decision="elsewhere")
-        task_save(task, "status", "due_at")
-        live.task_wake(str(task.id))
 
 
 def _send_into_race(row: Blueprint, reason: str, actor: str) -> None:
