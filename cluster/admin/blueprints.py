@@ -141,6 +141,11 @@ class BlueprintAdmin(ClusterAdmin):
     def named(self, blueprint: Blueprint) -> str:
         return cut(blueprint.spec.get("name", ""), 50) or EMPTY
 
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Go to the version that was made, not back to the one that it came from."""
+        messages.success(request, f"{obj} is made: {obj.reason}")
+        return HttpResponseRedirect(self.page_url(obj))
+
     # ------------------------------------------------------------ buttons
 
     def approve(self, request: HttpRequest, blueprint: Blueprint) -> str:

@@ -111,7 +111,7 @@ def test_a_blueprint_is_rolled_back(visit: Visit) -> None:
     page.locator("#id_spec").fill(spec.replace("brief", "long"))
     page.locator("#id_reason").fill("readers want more")
     page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_role("link", name="writer v2").first.click()
+    expect(page.get_by_text("writer v2 is made")).to_be_visible()
     page.get_by_role("link", name="Versions").click()
     expect(page.locator(".lm-diff ins").first).to_contain_text("Be long.")
     page.get_by_role("link", name="Overview").click()
