@@ -139,9 +139,9 @@ def test_documents_are_uploaded_with_progress_and_found(
     page.locator("#u-files").set_input_files([tmp_path / "looms.md", tmp_path / "seas.md"])
     page.get_by_role("button", name="Upload").click()
     expect(page.locator("#upload-progress .lm-is-good")).to_have_count(2, timeout=_LONG_MS)
-    page.get_by_role("link", name="Try a search").click()
+    page.locator("#upload-progress").get_by_role("link", name="Try a search").click()
     page.locator("#s-q").fill("punched cards")
-    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator("form[role=search] button[type=submit]").click()
 
     expect(page.locator("[data-hit]").first).to_contain_text("looms.md")
     expect(page.locator("[data-hit] mark").first).to_be_visible()
