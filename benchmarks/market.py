@@ -1,91 +1,98 @@
 # ruff: noqa: ANN401 -- the simulator's values have no types
 """The production market inside the market simulator: `python -m benchmarks.market --seeds 20`.
 
-Registers our rules as `ours` and takes the simulator's own options. It runs where the simulator's
-folder exists: under `LOOM_BENCH`, or beside this checkout.
+Registers our rules as `ours` and takes the simulator's own options. The simulator's folder is
+`LOOM_BENCH`, or lies beside this checkout.
 """
 
 import importlib
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cluster.core import auction, lifecycle, posterior
+from cluster.core import auction, factors, lifecycle, market, sensing, skill
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SLOTS = 2
 
 
 class Ours:
-    """The simulator's policy over our rows: `auction.hold` chooses, `posterior.settle` learns."""
+    """The simulator's policy over our rows: `market.choose` decides, `market.learn` learns."""
 
     name, lifecycle = "ours", False
 
     def reset(self, info: Any) -> None:
         self.info = info
-        self.family_of = [str(f) for f in info.family]
-        self.families = dict.fromkeys(self.family_of, posterior.FAMILY_START)
-        self.family_domains: dict[str, dict[str, posterior.Gaussian]] = {
-            f: {} for f in self.family_of
-        }
-        self.nodes = [posterior.NODE_START] * info.n
-        self.capabilities: list[dict[str, posterior.Capability]] = [{} for _ in range(info.n)]
-        self.declared = [frozenset({str(d)}) if d >= 0 else frozenset() for d in info.declared]
-        self.circuits = [lifecycle.CIRCUIT_CLOSED] * info.n
-        self.weights: dict[int, dict[str, float]] = {}
+        at = factors.space({str(d): list(c) for d, c in enumerate(info.centroids.tolist())})
+        self.book = market.Book(space=at)
         self.terms = auction.BidTerms(cost_weight=info.lam, wait_weight=info.mu)
-
-    def standing(self, node: int) -> posterior.Standing:
-        family = self.family_of[node]
-        return posterior.Standing(
-            family=self.families[family],
-            family_domains=self.family_domains[family],
-            node=self.nodes[node],
-            capabilities=self.capabilities[node],
-            declared=self.declared[node],
-        )
+        self.family_of = [int(f) for f in info.family]
+        declared = [[str(d)] if d >= 0 else [] for d in info.declared]
+        self.nodes = [skill.node_start(at, declared=domains) for domains in declared]
+        self.families = [skill.family_start()] * (max(self.family_of) + 1)
+        self.field = skill.Field(at, node_count=info.n, family_of=self.family_of)
+        self.field.put_nodes(0, self.nodes)
+        self.field.put_families(0, self.families)
+        self.circuits = [lifecycle.CIRCUIT_CLOSED] * info.n
+        self.family_circuits = [lifecycle.CIRCUIT_CLOSED] * len(self.families)
+        self.under_way = [0] * info.n
+        self.works: dict[int, market.Work] = {}
 
     def choose(self, task: Any, nodes: Any, _rng: Any) -> int:
         cosines = {str(d): float(c) for d, c in enumerate(self.info.centroids @ task.emb)}
-        weights = self.weights[task.id] = posterior.domain_weights(cosines, str(task.domain))
-        candidates = [
-            auction.Candidate(
+        label = str(task.domain)
+        work = self.works[task.id] = market.Work(
+            weights=sensing.weigh(cosines, label, self.book.trust),
+            x=task.complexity,
+            similarities=cosines,
+            label=label,
+        )
+        candidates = {
+            i: auction.Candidate(
                 node_id=f"{i:04}",
-                family_id=self.family_of[i],
-                skill=posterior.predict(self.standing(i), weights, task.complexity),
+                family_id=str(family),
                 price=float(nodes.price[i]),
                 wait_s=float(nodes.wait[i]),
-                busy=1 if nodes.load[i] > 0 else 0,
-                circuits=(self.circuits[i],),
+                busy=self.under_way[i],
+                slots=SLOTS,
+                circuits=(self.circuits[i], self.family_circuits[family]),
             )
-            for i in range(self.info.n)
+            for i, family in enumerate(self.family_of)
             if nodes.alive[i]
-        ]
-        result = auction.hold(
+        }
+        result = market.choose(
+            self.book,
+            self.field,
             candidates,
-            auction.Requirement(x=task.complexity),
+            work=work,
+            requirement=auction.Requirement(x=work.x),
             seed=auction.Seed(task_id=f"{task.id}@{task.now}", cycle=1),
             now=at(task.now),
             terms=self.terms,
         )
-        # The simulator has no task that waits: with every circuit open, somebody has to take it.
-        return int(result.winner.node_id if result.winner else candidates[0].node_id)
+        # No task waits here: with every circuit open, somebody has to take it.
+        node = int(result.winner.node_id) if result.winner else next(iter(candidates))
+        self.under_way[node] += 1
+        return node
 
     def update(self, result: Any) -> None:
-        node, weights = result.node, self.weights.pop(result.task.id)
+        node, family = result.node, self.family_of[result.node]
+        work = self.works.pop(result.task.id)
+        self.under_way[node] -= 1
         if not result.ok:
-            self.circuits[node] = lifecycle.hard_error(self.circuits[node], now=at(result.now))
+            for circuits, one in ((self.circuits, node), (self.family_circuits, family)):
+                circuits[one] = lifecycle.hard_error(circuits[one], now=at(result.now))
             return
-        self.circuits[node] = lifecycle.CIRCUIT_CLOSED
-        settled = posterior.settle(
-            self.standing(node), weights, result.task.complexity, result.reward
-        )
-        family = self.family_of[node]
-        self.families[family] = settled.family
-        self.family_domains[family].update(settled.family_domains)
-        self.nodes[node] = settled.node
-        self.capabilities[node].update(settled.capabilities)
+        self.circuits[node] = self.family_circuits[family] = lifecycle.CIRCUIT_CLOSED
+        standing = skill.Standing(node=self.nodes[node], family=self.families[family])
+        learned = market.learn(self.book, standing, work, result.reward)
+        self.book = replace(self.book, channel=learned.book.channel, trust=learned.book.trust)
+        self.nodes[node], self.families[family] = learned.settled.node, learned.settled.family
+        self.field.put_nodes(node, [self.nodes[node]])
+        self.field.put_families(family, [self.families[family]])
 
 
 def at(tick: float) -> datetime:
@@ -93,20 +100,15 @@ def at(tick: float) -> datetime:
     return EPOCH + timedelta(seconds=lifecycle.CIRCUIT_UNIT_S * float(tick))
 
 
-def simulator() -> Path | None:
-    """Return the folder that holds the simulator's package, or None."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "bench"
-    root = Path(os.environ.get("LOOM_BENCH") or beside)
-    return next((p for p in (root / "market", root) if (p / "sim" / "cli.py").is_file()), None)
-
-
 def run(argv: list[str], policies: dict[str, type]) -> int:
     """Run the simulator with these policies among its own."""
-    folder = simulator()
-    if folder is None:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "bench"
+    root = Path(os.environ.get("LOOM_BENCH") or beside)
+    found = [p for p in (root / "market", root) if (p / "sim" / "cli.py").is_file()]
+    if not found:
         print("no market simulator: set LOOM_BENCH to the folder of benchmarks", file=sys.stderr)
         return 2
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(found[0]))
     cli: Any = importlib.import_module("sim.cli")
     for name, policy in policies.items():
         cli.register(name, policy)

@@ -1,14 +1,14 @@
 """The same loop without a database: for tests, examples, and tasks done in a script."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from cluster.core import amoeba, auction, posterior
+from cluster.core import amoeba, auction, explaining, factors, market, posterior, skill
+from cluster.core.market import Book, Learned, Work
 from cluster.core.perform import Ports, perform
-from cluster.core.posterior import Settlement, Standing
 from cluster.core.steps import (
     Admit,
     Ask,
@@ -43,7 +43,7 @@ class Node:
 
     node_id: str
     agent: str
-    standing: Standing = field(default_factory=Standing)
+    declared: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
 
 
@@ -53,7 +53,7 @@ class Ended:
 
     finish: Finish
     phases: tuple[object, ...]
-    settlements: tuple[Settlement, ...] = ()
+    learned: tuple[Learned, ...] = ()
 
 
 class WaitsForSomebody(RuntimeError):
@@ -64,15 +64,30 @@ class MemoryDriver:
     """Drives tasks over a population that lives in this object.
 
     Args:
-        nodes: The population.
+        nodes: The population; each is a family of its own.
+        domains: Kinds of work, by slug: a direction for each, of which unlike ones are unlike.
         ports: What the outside steps are carried out with.
         clock: Returns the time, aware.
     """
 
     def __init__(
-        self, *, nodes: Sequence[Node], ports: Ports, clock: Callable[[], datetime]
+        self,
+        *,
+        nodes: Sequence[Node],
+        ports: Ports,
+        clock: Callable[[], datetime],
+        domains: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self.nodes = {node.node_id: node for node in nodes}
+        at = factors.space(domains or {"general": (1.0,)})
+        self.book = Book(space=at)
+        self.standings = {
+            node.node_id: skill.Standing(
+                node=skill.node_start(at, declared=sorted(node.declared)),
+                family=skill.family_start(),
+            )
+            for node in nodes
+        }
         self._ports = ports
         self._clock = clock
         self._limits = Limits()
@@ -95,7 +110,7 @@ class MemoryDriver:
             limits=self._limits,
         )
         phases: list[object] = []
-        settlements: list[Settlement] = []
+        learned: list[Learned] = []
         gone_since: datetime | None = None
         while True:
             now = self._clock()
@@ -109,23 +124,21 @@ class MemoryDriver:
             )
             match inside:
                 case Finish():
-                    return Ended(
-                        finish=inside, phases=tuple(phases), settlements=tuple(settlements)
-                    )
+                    return Ended(finish=inside, phases=tuple(phases), learned=tuple(learned))
                 case Park():
                     if inside.unavailable and gone_since is None:
                         gone_since = view.now
                     await self._pause(inside)
                 case _:
                     gone_since = None
-                    view = await self._applied(view, inside, phases, settlements)
+                    view = await self._applied(view, inside, phases, learned)
 
     async def _applied(
         self,
         view: TaskView,
         step: InsideStep,
         phases: list[object],
-        settlements: list[Settlement],
+        learned: list[Learned],
     ) -> TaskView:
         """Carry out a step and return the view after it; what it concludes joins `phases`."""
         match step:
@@ -136,7 +149,7 @@ class MemoryDriver:
                 phases.append(matched := self._auction(view, step))
                 return self._written(view, step, matched)
             case Settle():
-                phases.append(adapted := self._settle(view, step, settlements))
+                phases.append(adapted := self._settle(view, step, learned))
                 return self._written(view, step, adapted)
             case Spawn():
                 return replace(view, spawned=True, children=await self._parts(view, step))
@@ -168,17 +181,23 @@ class MemoryDriver:
             if step.agent is not None
             else None
         )
-        result = auction.hold(
-            [
-                auction.Candidate(
-                    node_id=node.node_id,
-                    family_id=node.agent,
-                    skill=posterior.predict(node.standing, step.weights, step.complexity),
-                    tools=node.tools,
+        population = skill.Field(
+            self.book.space, node_count=len(self.nodes), family_of=range(len(self.nodes))
+        )
+        rows = [self.standings[node_id] for node_id in self.nodes]
+        population.put_nodes(0, [row.node for row in rows])
+        population.put_families(0, [row.family for row in rows])
+        result = market.choose(
+            self.book,
+            population,
+            {
+                place: auction.Candidate(
+                    node_id=node.node_id, family_id=node.agent, tools=node.tools
                 )
-                for node in self.nodes.values()
-            ],
-            auction.Requirement(
+                for place, node in enumerate(self.nodes.values())
+            },
+            work=Work(weights=step.weights, x=step.complexity),
+            requirement=auction.Requirement(
                 x=step.complexity,
                 tools=frozenset(step.tools) if only is None else frozenset(),
                 excluded=frozenset(step.without) if len(self.nodes) > 1 else frozenset(),
@@ -186,6 +205,7 @@ class MemoryDriver:
             ),
             seed=auction.Seed(task_id=view.task.id, cycle=view.cycle),
             now=view.now,
+            terms=auction.BidTerms(),
         )
         won = result.winner
         return Matched(
@@ -193,10 +213,12 @@ class MemoryDriver:
             agent_id=won.node_id if won else None,
             agent=self.nodes[won.node_id].agent if won else None,
             auction_id=None,
-            reason=auction.explain(result),
+            reason=explaining.explain(result),
             pinned=only is not None,
             success_probability=posterior.success_probability(won.m, won.v) if won else None,
             bid_count=len(result.bids),
+            mean=won.m if won else None,
+            variance=won.v if won else None,
         )
 
     async def _parts(self, view: TaskView, step: Spawn) -> tuple[ChildView, ...]:
@@ -246,16 +268,27 @@ class MemoryDriver:
             done[part.key] = asyncio.create_task(one(index))
         return tuple(await asyncio.gather(*done.values()))
 
-    def _settle(self, view: TaskView, step: Settle, settlements: list[Settlement]) -> Adapted:
+    def _settle(self, view: TaskView, step: Settle, learned: list[Learned]) -> Adapted:
         score = step.verdict.score
         if step.node_id is None or step.hard_error or score is None or view.sensed is None:
             return Adapted(settled=0, reason=step.reason)
-        node = self.nodes[step.node_id]
-        settled = posterior.settle(
-            node.standing, view.sensed.weights, view.sensed.complexity, score
+        sensed = view.sensed
+        found = market.learn(
+            self.book,
+            self.standings[step.node_id],
+            Work(
+                weights=sensed.weights,
+                x=sensed.complexity,
+                similarities=sensed.similarities,
+                label=sensed.domain,
+            ),
+            score,
         )
-        node.standing = posterior.apply(node.standing, settled)
-        settlements.append(settled)
+        self.book = found.book
+        self.standings[step.node_id] = skill.Standing(
+            node=found.settled.node, family=found.settled.family
+        )
+        learned.append(found)
         return Adapted(settled=1, reason="capability updated")
 
 

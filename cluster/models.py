@@ -2,15 +2,23 @@
 
 from cluster.tables.growth import BlueprintEvent, Forging
 from cluster.tables.judging import CalibrationCase, JudgeAudit, JudgeGrade
-from cluster.tables.market import Assignment, Auction, Bid, Calibration, MarketEntry, Reward
+from cluster.tables.market import (
+    Assignment,
+    Auction,
+    Bid,
+    Calibration,
+    MarketEntry,
+    Reward,
+    SplitCell,
+)
 from cluster.tables.population import (
     AgentNode,
     Blueprint,
     Capability,
     Domain,
     Family,
-    FamilyDomain,
     LifecycleEvent,
+    Market,
 )
 from cluster.tables.tasks import Event, PhaseRecord, Task, TaskEdge
 from cluster.tables.triggers import Schedule, Worker
@@ -29,15 +37,16 @@ __all__ = [
     "Domain",
     "Event",
     "Family",
-    "FamilyDomain",
     "Forging",
     "JudgeAudit",
     "JudgeGrade",
     "LifecycleEvent",
+    "Market",
     "MarketEntry",
     "PhaseRecord",
     "Reward",
     "Schedule",
+    "SplitCell",
     "Task",
     "TaskEdge",
     "Webhook",

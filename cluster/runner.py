@@ -20,9 +20,11 @@ from agents.core.events import (
 from agents.core.types import Message, RunRequest, RunResult
 from cluster import live
 from cluster.core.checks import CheckResult, CitationFacts, check_run
-from cluster.core.ports import Purpose
+from cluster.core.domains import cosine
+from cluster.core.ports import Look, Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
+from cluster.selectors.books import trust_of
 from cluster.selectors.judging import judge_trust
 from cluster.selectors.population import domain_list, tools_offered
 from knowledge import wiring as knowledge
@@ -174,13 +176,18 @@ class CheckingJudge:
         return await db(_checked, view.task.workspace_id, checks, answer, citations)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSurroundings:
-    """`Surroundings` over the workspace's domains and tools, compared by the embedding model."""
+    """`Surroundings` over the workspace's domains and tools, compared by the embedding model.
 
-    async def look(
-        self, view: TaskView, text: str
-    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
-        return await db(_look, view.task.workspace_id, text)
+    Attributes:
+        centroids_fill: Keeps the embeddings of descriptions that had none yet.
+    """
+
+    centroids_fill: Callable[..., None]
+
+    async def look(self, view: TaskView, text: str) -> Look:
+        return await db(_look, view.task.workspace_id, text, self.centroids_fill)
 
 
 def run_id(task_id: str, cycle: int) -> str:
@@ -306,16 +313,23 @@ def _checked(
     return tuple(check_run(check, answer, citations=facts) for check in checks)
 
 
-def _look(workspace_id: str, text: str) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+def _look(workspace_id: str, text: str, centroids_fill: Callable[..., None]) -> Look:
     rows = domain_list(workspace_id=workspace_id)
+    goal: list[float] = []
+    similarities = {row.slug: 0.0 for row in rows}
     try:
-        goal, *centroids = knowledge.embed_texts([text, *(row.description for row in rows)])
-        similarities = {
-            row.slug: sum(a * b for a, b in zip(goal, centroid, strict=True))
-            for row, centroid in zip(rows, centroids, strict=True)
-        }
+        untold = [row for row in rows if not row.centroid]
+        goal, *told = knowledge.embed_texts([text, *(row.description for row in untold)])
+        fresh = {row.slug: vector for row, vector in zip(untold, told, strict=True)}
+        if fresh:
+            centroids_fill(workspace_id=workspace_id, vectors=fresh)
+        similarities = {row.slug: cosine(goal, fresh.get(row.slug) or row.centroid) for row in rows}
     except EmbeddingUnavailable as error:
         logger.warning("no embeddings, all domains count as equally near: %s", error)
-        similarities = {row.slug: 0.0 for row in rows}
-    descriptions = {row.slug: row.description for row in rows}
-    return similarities, descriptions, tools_offered(workspace_id=workspace_id)
+    return Look(
+        similarities=similarities,
+        domains={row.slug: row.description for row in rows},
+        tools=tools_offered(workspace_id=workspace_id),
+        trust=trust_of(workspace_id=workspace_id),
+        embedding=tuple(goal),
+    )

@@ -33,6 +33,7 @@ from cluster.selectors.judging import audits_due
 from cluster.selectors.webhooks import delivery_detail
 from cluster.sending import send_all
 from cluster.services import webhooks
+from cluster.services.domains import centroids_fill
 from cluster.services.evolution import prune, skills_retire
 from cluster.services.journal import fence
 from cluster.services.races import races_look
@@ -156,7 +157,7 @@ def ports_for(claim: Claim, cancelled: asyncio.Event, happenings: Happenings) ->
         runner=RuntimeRunner(fence=guard, cancelled=cancelled, happenings=happenings),
         mind=RuntimeMind(fence=guard),
         judge=CheckingJudge(),
-        surroundings=DatabaseSurroundings(),
+        surroundings=DatabaseSurroundings(centroids_fill=centroids_fill),
         belief=MeasuredBelief(),
     )
 

@@ -10,7 +10,6 @@ from cluster.models import (
     Bid,
     Domain,
     Family,
-    FamilyDomain,
     MarketEntry,
 )
 from loomsite.access.admin.display import (
@@ -39,16 +38,6 @@ class FamilyAdmin(ClusterAdmin):
     list_display = ("slug", number("m"), number("v"), number("slope_m"), number("slope_v"), "rev")
     search_fields = ("slug",)
     empty = "A family is the line of a blueprint: what one learns is a head start for the next."
-
-
-@admin.register(FamilyDomain)
-class FamilyDomainAdmin(ClusterAdmin):
-    workspace_path = "family__workspace"
-    list_display = (row("family"), row("domain"), number("m"), number("v"))
-    list_display_links = ("m",)
-    list_select_related = ("family", "domain")
-    ordering = ("-id",)
-    empty = "How a family's skill in one domain differs from its skill at large."
 
 
 # ---------------------------------------------------------------- the journal of the market

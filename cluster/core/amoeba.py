@@ -94,7 +94,10 @@ def advance(  # noqa: PLR0911 -- one line a kind of step
     match step:
         case Record(result=Sensed() as sensed):
             return replace(fresh, sensed=sensed, unavailable_s=0.0)
-        case Record(result=Scaled() as scaled):
+        case Record(result=Scaled()) if isinstance(written.result, Scaled) and written.result.split:
+            return None  # its parts are there
+        case Record(result=Scaled() as planned):
+            scaled = written.result if isinstance(written.result, Scaled) else planned
             return replace(fresh, scaled=scaled, unavailable_s=0.0)
         case Record(result=Executed() as executed):
             spent = view.spent + executed.cost
@@ -140,7 +143,9 @@ def _stop(view: TaskView) -> Finish | None:
 
 
 def _after(view: TaskView, executed: Executed, verdict: Verdict) -> NextCycle | Finish:
-    if not verdict.accepted and view.cycle < view.task.max_cycles and _affordable(view, verdict):
+    again = view.replans and bool(executed.failed_parts)
+    cycles = view.task.max_cycles + again
+    if not verdict.accepted and view.cycle < cycles and _affordable(view, verdict):
         return NextCycle(reason=verdict.comment or verdict.outcome.value)
     return Finish(
         status=Status.SUCCEEDED if verdict.accepted else Status.FAILED,

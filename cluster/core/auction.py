@@ -21,10 +21,17 @@ WORK_BASE: Final = 0.3
 """Work of the easiest task; the hardest is one more."""
 SECOND_STAGE: Final = 64
 BEST_BY_MEAN: Final = 48
-EXPLORE: Final = 0.35
+EXPLORE: Final = 0.25
 """How far the draw moves a bid, in standard deviations of the belief."""
 OPTIMISM: Final = 0.20
 """How far every bid is moved up, in the same unit."""
+CROWD: Final = 32
+"""Among more bidders exploring each of them pays back less."""
+IN_FLIGHT: Final = 0.15
+"""How much of a variance each result under way is expected to take off."""
+LOAD_WEIGHT: Final = 0.03
+"""Cost of taking a node's last slot: the next task may want it more."""
+UNKNOWN: Final = Gaussian(0.0, 1.0)
 PROBE_SHARE: Final = 0.05
 """Share of auctions in which a quarantined node may be tried."""
 
@@ -34,7 +41,7 @@ class Candidate:
     """A node as the auction sees it.
 
     Attributes:
-        skill: What `posterior.predict` says about this node at this task.
+        skill: What is believed of this node at this task.
         price: Expected cost over the workspace's median cost per task.
         expected_cost_usd: What a task like this is expected to cost here; None when not known.
         wait_s: Until a slot is expected to be free.
@@ -46,7 +53,7 @@ class Candidate:
 
     node_id: str
     family_id: str
-    skill: Gaussian
+    skill: Gaussian = UNKNOWN
     price: float = 1.0
     expected_cost_usd: Decimal | None = None
     wait_s: float = 0.0
@@ -86,8 +93,7 @@ class BidTerms:
     Attributes:
         cost_weight: λ, of price.
         wait_weight: μ, of the share of `wait_full_s` that has to be waited.
-        lo: Mean score of answers known to be bad.
-        hi: Mean score of answers known to be good.
+        lo: Usual score of a bad answer; `hi` of a good one.
     """
 
     cost_weight: float = 0.15
@@ -116,8 +122,10 @@ class Bid:
         m: Mean of the belief about skill, in logit space.
         v: Its variance.
         xi: The draw, from N(0, 1).
+        busy: Slots in use when the bid was made, of `slots`.
         quality: Expected score, draw and optimism included.
-        cost_term: Subtracted for cost; `wait_term` for waiting.
+        bonus: How much of the quality is draw and optimism.
+        cost_term: Subtracted for cost; `wait_term` for waiting; `load_term` for a slot in use.
         probe: A quarantined node that is tried: it is ranked first whatever it bids.
     """
 
@@ -128,11 +136,23 @@ class Bid:
     xi: float
     price: float
     wait_s: float
+    busy: int
+    slots: int
     quality: float
+    bonus: float
     cost_term: float
     wait_term: float
+    load_term: float
     bid: float
     probe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStage:
+    """What a shell that filtered and shortlisted by itself has left out."""
+
+    excluded: Mapping[str, int] = field(default_factory=dict[str, int])
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +230,15 @@ def hold(
     seed: Seed,
     now: datetime,
     terms: BidTerms | None = None,
+    before: FirstStage | None = None,
 ) -> AuctionResult:
-    """Return every bid, best first, equal bids by node id; no bids when nobody is eligible."""
-    terms = terms or BidTerms()
-    passed, excluded = eligible(candidates, requirement, now=now)
+    """Return every bid, best first, equal bids by node id; no bids when nobody is eligible.
+
+    Whoever a first stage elsewhere has left out is counted in `before`.
+    """
+    terms, before = terms or BidTerms(), before or FirstStage()
+    passed, barred = eligible(candidates, requirement, now=now)
+    excluded = dict(Counter(before.excluded) + Counter(barred))
     due = [c for c in passed if c.probe_due and requirement.only is None]
     active = [c for c in passed if not c.probe_due or requirement.only is not None]
     probe = _probe(due, len(passed), seed)
@@ -221,7 +246,7 @@ def hold(
     if resting:
         excluded["quarantined"] = excluded.get("quarantined", 0) + resting
     entrants = shortlist(active, requirement.x, terms, seed)
-    left_out = len(active) - len(entrants)
+    left_out = before.left_out + len(active) - len(entrants)
     probes = [] if probe is None else [probe]
     result = AuctionResult(
         seed=seed,
@@ -241,35 +266,6 @@ def replay(result: AuctionResult) -> AuctionResult:
         result,
         [entrant for probe, entrant in entrants if not probe],
         [entrant for probe, entrant in entrants if probe],
-    )
-
-
-def explain(result: AuctionResult) -> str:
-    """Return one sentence: why the winner won, or why nobody did."""
-    total = sum(result.excluded.values())
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.excluded.items()))
-    barred = f"{total} could not bid ({reasons})" if total else "nobody was barred"
-    winner = result.winner
-    if winner is None:
-        return f"Nobody could take the task: {barred}."
-    if winner.probe:
-        return (
-            f"{winner.node_id} is in quarantine and was tried on this task as a probe, "
-            f"ahead of {len(result.bids) - 1} bids; {barred}."
-        )
-    made_of = (
-        f"expected quality {winner.quality:.2f}, cost -{winner.cost_term:.2f}, "
-        f"waiting -{winner.wait_term:.2f}"
-    )
-    if len(result.bids) == 1:
-        return (
-            f"{winner.node_id} won as the only bidder with {winner.bid:.2f} ({made_of}); {barred}."
-        )
-    second = result.bids[1]
-    return (
-        f"{winner.node_id} won with {winner.bid:.2f} ({made_of}) before {second.node_id} with "
-        f"{second.bid:.2f}, mainly by {_advantage(winner, second)}; "
-        f"{len(result.bids)} bid, {barred}."
     )
 
 
@@ -311,6 +307,8 @@ def _entrant(bid: Bid) -> Candidate:
         skill=Gaussian(bid.m, bid.v),
         price=bid.price,
         wait_s=bid.wait_s,
+        busy=bid.busy,
+        slots=bid.slots,
     )
 
 
@@ -318,30 +316,39 @@ def _filled(
     result: AuctionResult, entrants: Sequence[Candidate], probes: Sequence[Candidate]
 ) -> AuctionResult:
     """Return the auction with its bids."""
-    bids = [_bid(c, result, probe=False) for c in entrants]
-    bids += [_bid(c, result, probe=True) for c in probes]
+    crowd = len(entrants) + result.left_out
+    bids = [_bid(c, result, crowd, probe=False) for c in entrants]
+    bids += [_bid(c, result, crowd, probe=True) for c in probes]
     return replace(result, bids=tuple(sorted(bids, key=_rank)))
 
 
-def _bid(c: Candidate, held: AuctionResult, *, probe: bool) -> Bid:
-    terms = held.terms
+def _bid(c: Candidate, held: AuctionResult, crowd: int, *, probe: bool) -> Bid:
+    terms, v = held.terms, c.skill.v
     xi = draw(held.seed, c.node_id)
-    reach = (EXPLORE * xi + OPTIMISM) * math.sqrt(c.skill.v)
-    quality = terms.lo + (terms.hi - terms.lo) * sigmoid(c.skill.m + reach)
+    # Results under way will have taught something before this one comes back.
+    sd = math.sqrt(v / (1.0 + IN_FLIGHT * c.busy * v))
+    reach = min(1.0, math.sqrt(CROWD / max(crowd, 1))) * (EXPLORE * xi + OPTIMISM) * sd
+    scale = terms.hi - terms.lo
+    quality = terms.lo + scale * sigmoid(c.skill.m + reach)
     cost_term = _cost(c.price, held.x, terms)
     wait_term = _wait(c.wait_s, terms)
+    load_term = LOAD_WEIGHT * min(c.busy / max(c.slots, 1), 1.0)
     return Bid(
         node_id=c.node_id,
         family_id=c.family_id,
         m=c.skill.m,
-        v=c.skill.v,
+        v=v,
         xi=xi,
         price=c.price,
         wait_s=c.wait_s,
+        busy=c.busy,
+        slots=c.slots,
         quality=quality,
+        bonus=scale * (sigmoid(c.skill.m + reach) - sigmoid(c.skill.m)),
         cost_term=cost_term,
         wait_term=wait_term,
-        bid=quality - cost_term - wait_term,
+        load_term=load_term,
+        bid=quality - cost_term - wait_term - load_term,
         probe=probe,
     )
 
@@ -356,14 +363,3 @@ def _wait(wait_s: float, terms: BidTerms) -> float:
 
 def _rank(bid: Bid) -> tuple[bool, float, str]:
     return (not bid.probe, -bid.bid, bid.node_id)
-
-
-def _advantage(winner: Bid, second: Bid) -> str:
-    """Name the term that separated the two best bids."""
-    differences = (
-        (winner.quality - second.quality, "expected quality"),
-        (second.cost_term - winner.cost_term, "lower cost"),
-        (second.wait_term - winner.wait_term, "shorter waiting"),
-    )
-    gain, name = max(differences)
-    return f"{name} (+{gain:.2f})" if gain > 0 else "the order of node ids"

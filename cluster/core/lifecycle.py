@@ -27,6 +27,7 @@ CONFIDENCE: Final = 1.64
 PROBES_MIN: Final = 6
 PROBES_MAX: Final = 18
 PROBE_GAP_S: Final = 60.0
+PROBE_GAP: Final = timedelta(seconds=PROBE_GAP_S)
 PROBE_SD_MIN: Final = 0.15
 RELEASE_MARGIN: Final = 0.5
 POPULATION_MIN: Final = 1

@@ -53,15 +53,21 @@ async def perform(view: TaskView, step: OutsideStep, ports: Ports) -> OutsideOut
 
 
 async def _sense(view: TaskView, step: Sense, ports: Ports) -> SenseOutcome:
-    similarities, domains, tools = await ports.surroundings.look(view, step.text)
+    seen = await ports.surroundings.look(view, step.text)
     reply = await ports.mind.ask(
         view,
         purpose="sense",
         system=sense.SYSTEM,
-        user=sense.question(step.text, domains),
-        schema=sense.schema(domains, tools),
+        user=sense.question(step.text, seen.domains),
+        schema=sense.schema(seen.domains, seen.tools),
     )
-    return SenseOutcome(similarities=similarities, reply=reply, tools=tuple(sorted(tools)))
+    return SenseOutcome(
+        similarities=seen.similarities,
+        reply=reply,
+        tools=tuple(sorted(seen.tools)),
+        trust=seen.trust,
+        embedding=seen.embedding,
+    )
 
 
 async def _plan(view: TaskView, step: PlanSplit, ports: Ports) -> PlanOutcome:

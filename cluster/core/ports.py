@@ -1,10 +1,12 @@
 """What the cycle needs of the world; the database shell and the memory driver both provide it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from cluster.core.checks import CheckResult
 from cluster.core.forging import Failure
+from cluster.core.sensing import Trust
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome
 from cluster.core.types import CitedSpan, Json, TaskView
 
@@ -38,16 +40,29 @@ class Judge(Protocol):
     ) -> tuple[CheckResult, ...]: ...
 
 
-class Surroundings(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
     """What SENSE compares a goal with.
 
-    Returns:
-        Cosine to each domain by slug, the domains' descriptions by slug, the tools by name.
+    Attributes:
+        similarities: Cosine to each domain by slug.
+        domains: The domains' descriptions by slug.
+        tools: The tools' descriptions by name.
+        trust: How far label and embedding have been right so far.
+        embedding: Of the goal; empty when there was nothing to embed it with.
     """
 
-    async def look(
-        self, view: TaskView, text: str
-    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]: ...
+    similarities: dict[str, float]
+    domains: dict[str, str]
+    tools: dict[str, str]
+    trust: Trust = field(default_factory=Trust)
+    embedding: tuple[float, ...] = ()
+
+
+class Surroundings(Protocol):
+    """What is around a goal."""
+
+    async def look(self, view: TaskView, text: str) -> Look: ...
 
 
 class Belief(Protocol):

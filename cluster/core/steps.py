@@ -12,6 +12,7 @@ from typing import Any, Literal
 from typing_extensions import TypeIs
 
 from cluster.core.checks import CheckResult
+from cluster.core.sensing import Trust
 from cluster.core.types import (
     Adapted,
     CitedSpan,
@@ -89,11 +90,19 @@ class ModelAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseOutcome:
-    """`similarities`: cosine of the goal to each domain's centroid, by slug."""
+    """What was found out about a goal.
+
+    Attributes:
+        similarities: Cosine of the goal to each domain's centroid, by slug.
+        trust: How far label and embedding have been right so far.
+        embedding: Of the goal; empty when there was nothing to embed it with.
+    """
 
     similarities: Mapping[str, float]
     reply: ModelAnswer
     tools: tuple[str, ...] = ()
+    trust: Trust = field(default_factory=Trust)
+    embedding: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +183,14 @@ class HoldAuction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Write down what a phase concluded; the phase after it begins."""
+    """Write down what a phase concluded; the phase after it begins.
+
+    Attributes:
+        embedding: Of the goal, with what SENSE concluded: the domains learn from it.
+    """
 
     result: Sensed | Scaled | Executed | Verdict
+    embedding: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,4 +305,4 @@ class Written:
     go_on: bool
     now: datetime
     cancel_requested: bool = False
-    result: Matched | Adapted | None = None
+    result: Matched | Scaled | Adapted | None = None

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from cluster.core.splitting import Rates, SplitTable
 
 Json = dict[str, Any]
+USUAL_RATES: Final = Rates()
 
 
 class Status(StrEnum):
@@ -46,10 +49,14 @@ class Outcome(StrEnum):
 
 
 class DependencyPolicy(StrEnum):
-    """What becomes of a part whose dependency failed."""
+    """What becomes of a part whose dependency failed.
+
+    It fails too, goes on without, or the whole is planned anew in one more cycle.
+    """
 
     FAIL = "fail"
     SKIP = "skip"
+    REPLAN = "replan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +140,7 @@ class Sensed:
         confidence: In [0, 1]: how far `complexity` and `domain` are to be believed.
         domain: The sensed label, or None.
         weights: The domains the work counts for; sums to 1.
+        similarities: Cosine of the goal to each domain's centroid.
         source: `fallback` when no model judged it, with the reason in `why`.
     """
 
@@ -140,15 +148,24 @@ class Sensed:
     confidence: float
     domain: str | None
     weights: dict[str, float]
+    similarities: dict[str, float] = field(default_factory=dict[str, float])
     tools: tuple[str, ...] = ()
     source: Literal["model", "fallback"] = "fallback"
     why: str = ""
     cost: Cost = Cost()
 
+    @property
+    def main_domain(self) -> str:
+        """The domain the work counts for most; empty where there is none."""
+        return max(self.weights, key=lambda d: (self.weights[d], d), default="")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """MATCH: who won. `node_id` None means nobody could take it, and `reason` says why."""
+    """MATCH: who won. `node_id` None means nobody could take it, and `reason` says why.
+
+    `mean` and `variance` are what is believed of its skill at this work, in logits.
+    """
 
     node_id: str | None
     agent_id: str | None
@@ -158,6 +175,8 @@ class Matched:
     pinned: bool = False
     success_probability: float | None = None
     bid_count: int = 0
+    mean: float | None = None
+    variance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +235,7 @@ class Executed:
 class ScorePart:
     """One component of a score: a check, a judge, a person, or how the run's steps went."""
 
-    source: Literal["check", "judge", "person", "steps"]
+    source: Literal["check", "judge", "person", "credit", "steps"]
     name: str
     score: float
     weight: float
@@ -309,6 +328,9 @@ class TaskView:
         inputs: Answers of the tasks this one depends on.
         children: Of this cycle; `earlier_children` of the cycle before.
         tree_size: Tasks in the whole tree so far.
+        split_table: What splitting was worth so far, in the sensed domain and in all.
+        rates: What cost and time are worth here.
+        replans: Parts that failed are worth one more cycle than the task was given.
         spent: Of the whole tree.
         unavailable_s: For how long nobody has answered this task's model calls; 0 when all is well.
         patience_s: For how long it waits for an endpoint before it gives up.
@@ -334,6 +356,9 @@ class TaskView:
     tree_size: int = 1
     spent: Cost = Cost()
     limits: Limits = Limits()
+    split_table: SplitTable = field(default_factory=SplitTable)
+    rates: Rates = USUAL_RATES
+    replans: bool = False
     unavailable_s: float = 0.0
     unavailable_reason: str = ""
     patience_s: float = 3600.0

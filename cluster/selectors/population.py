@@ -10,12 +10,22 @@ from cluster.models import Domain
 class DomainRow:
     slug: str
     description: str
+    centroid: list[float]
 
 
 def domain_list(*, workspace_id: str) -> list[DomainRow]:
-    """Return a workspace's kinds of work, by slug."""
-    rows = Domain.objects.filter(workspace_id=workspace_id).order_by("slug")
-    return [DomainRow(slug=row.slug, description=row.description) for row in rows]
+    """Return a workspace's kinds of work, by slug; those still forming are none yet."""
+    rows = Domain.objects.filter(workspace_id=workspace_id, state=Domain.State.ACTIVE).order_by(
+        "slug"
+    )
+    return [
+        DomainRow(
+            slug=row.slug,
+            description=row.description,
+            centroid=[] if row.centroid is None else [float(x) for x in row.centroid],
+        )
+        for row in rows
+    ]
 
 
 def tools_offered(*, workspace_id: str) -> dict[str, str]:

@@ -10,12 +10,14 @@ from django.db.models import Sum
 from agents.models import UsageEntry
 from cluster.core.codec import value_load
 from cluster.core.errors import ClaimLost
+from cluster.core.splitting import SplitTable
 from cluster.core.types import (
     Adapted,
     ChildView,
     CitedSpan,
     Claim,
     Cost,
+    DependencyPolicy,
     Executed,
     Forging,
     Matched,
@@ -31,6 +33,7 @@ from cluster.core.types import (
 )
 from cluster.models import Event, PhaseRecord, Task
 from cluster.models import Forging as ForgingRow
+from cluster.selectors.splits import rates_of, split_table
 
 # This is read at every turn of the loop, and columns are what Django's queries cost.
 _SEEN = (
@@ -62,8 +65,8 @@ def task_view(*, claim: Claim) -> TaskView:
     """
     with transaction.atomic():
         task = (
-            Task.objects.select_related("agent", "root")
-            .only(*_SEEN, "agent__slug", "root__budget_usd")
+            Task.objects.select_related("agent", "root", "workspace")
+            .only(*_SEEN, "agent__slug", "root__budget_usd", "workspace__settings")
             .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
             .order_by()
             .first()
@@ -94,6 +97,9 @@ def task_view(*, claim: Claim) -> TaskView:
             earlier_children=_earlier(task),
             tree_size=Task.objects.filter(root_id=task.root_id or task.id).count() + 1,
             spent=tree_cost(task.root_id or task.id),
+            split_table=_split_table(task, results.get(Phase.SENSE), scaled),
+            rates=rates_of(task.workspace.settings),
+            replans=task.workspace.settings.get("dependency_policy") == DependencyPolicy.REPLAN,
             unavailable_s=(now - since).total_seconds() if since else 0.0,
             unavailable_reason=task.unavailable_reason,
             patience_s=_patience_s(task) if since else PATIENCE_S,
@@ -253,6 +259,13 @@ def _inputs(task: Task) -> tuple[ChildView, ...]:
     rows = Task.objects.filter(edges_out__successor=task).only(*_CHILD_SEEN)
     rows = rows.order_by("plan_order", "id")
     return tuple(child_view(row) for row in rows)
+
+
+def _split_table(task: Task, sensed: Sensed | None, scaled: Scaled | None) -> SplitTable:
+    """Return what splitting was worth so far; nobody asks before SENSE and after SCALE."""
+    if sensed is None or scaled is not None:
+        return SplitTable()
+    return split_table(workspace_id=str(task.workspace_id), domain=sensed.main_domain)
 
 
 def _patience_s(task: Task) -> float:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, FilteredRelation, FloatField, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Sqrt
+from django.db.models import QuerySet
 
 from cluster.core import posterior
-from cluster.models import AgentNode, Capability, Domain, FamilyDomain
+from cluster.core.factors import features
+from cluster.models import AgentNode, Capability, Domain
+from cluster.selectors.books import beliefs_of, book_read, population_field
 
 Z90: Final = 1.6449
 """Standard deviations on either side that hold nine tenths of a Gaussian."""
@@ -97,18 +98,15 @@ def leaderboard(*, workspace_id: str, domain: str | None = None, limit: int = 50
     nodes: QuerySet[Any] = AgentNode.objects.filter(workspace_id=workspace_id).exclude(
         state=AgentNode.State.RETIRED
     )
-    if domain is None:
-        nodes = nodes.annotate(
-            mean=F("m") + F("family__m"), spread=F("v") + F("family__v"), seen=F("scored_n")
-        )
-    else:
-        row = Domain.objects.filter(workspace_id=workspace_id, slug=domain).first()
-        if row is None:
-            return []
-        nodes = _in_domain(nodes, row)
-    certain = F("mean") / Sqrt(1.0 + posterior.PROBIT * F("spread"))
-    best: list[Any] = list(nodes.select_related("agent").order_by((certain).desc(), "id")[:limit])
-    recent = recent_of([node.pk for node in best])
+    if domain is not None and not Domain.objects.filter(
+        workspace_id=workspace_id, slug=domain, state=Domain.State.ACTIVE
+    ):
+        return []
+    told = beliefs_of(workspace_id=workspace_id, nodes=nodes, domain=domain)
+    told.sort(key=lambda item: (-posterior.success_probability(*item[1]), str(item[0].pk)))
+    best = told[:limit]
+    recent = recent_of([node.pk for node, _ in best])
+    seen = _seen([node.pk for node, _ in best], domain)
     return [
         Line(
             node_id=node.pk,
@@ -116,29 +114,18 @@ def leaderboard(*, workspace_id: str, domain: str | None = None, limit: int = 50
             agent=node.agent.slug,
             name=node.agent.name,
             state=node.state,
-            belief=belief_of(node.mean, node.spread),
-            seen=node.seen,
+            belief=belief_of(*belief),
+            seen=node.scored_n if domain is None else seen.get(node.pk, 0.0),
             task_count=node.task_count,
             recent=recent.get(node.pk, Recent()),
         )
-        for node in best
+        for node, belief in best
     ]
 
 
-def _in_domain(nodes: "QuerySet[Any]", domain: Domain) -> "QuerySet[Any]":
-    start, pooled = posterior.capability_start(declared=False), posterior.FAMILY_DOMAIN_START
-
-    def known(name: str, default: float) -> Coalesce:
-        return Coalesce(F(name), Value(default), output_field=FloatField())
-
-    return nodes.annotate(
-        own=FilteredRelation("capabilities", condition=Q(capabilities__domain=domain)),
-        pooled=FilteredRelation("family__domains", condition=Q(family__domains__domain=domain)),
-    ).annotate(
-        mean=F("m") + F("family__m") + known("own__m", start.m) + known("pooled__m", pooled.m),
-        spread=F("v") + F("family__v") + known("own__v", start.v) + known("pooled__v", pooled.v),
-        seen=known("own__n", 0.0),
-    )
+def _seen(node_ids: Sequence[UUID], domain: str | None) -> dict[UUID, float]:
+    rows = Capability.objects.filter(node_id__in=node_ids, domain__slug=domain)
+    return dict(rows.values_list("node_id", "n"))
 
 
 def node_belief(node: AgentNode) -> Belief:
@@ -149,25 +136,17 @@ def node_belief(node: AgentNode) -> Belief:
 def node_beliefs(*, node: AgentNode, limit: int = 50) -> list[dict[str, Any]]:
     """Return what is believed of a node in each domain it has worked in, surest skill first."""
     rows = Capability.objects.filter(node=node).select_related("domain").order_by("-n", "pk")
-    own = list(rows[:limit])
-    shared = FamilyDomain.objects.filter(
-        family_id=node.family_id, domain_id__in=[row.domain_id for row in own]
-    )
-    pooled = {row.domain_id: posterior.Gaussian(row.m, row.v) for row in shared}
-    found: list[dict[str, Any]] = []
-    for row in own:
-        start = pooled.get(row.domain_id, posterior.FAMILY_DOMAIN_START)
-        belief = belief_of(
-            node.m + node.family.m + row.m + start.m, node.v + node.family.v + row.v + start.v
-        )
-        found.append(
-            {
-                "domain": row.domain.slug,
-                "belief": belief,
-                "n": row.n,
-                "ema": row.ema if row.ema_n else None,
-            }
-        )
+    at = book_read(workspace_id=str(node.workspace_id)).space
+    field = population_field(at, [node])
+    found = [
+        {
+            "domain": row.domain.slug,
+            "belief": belief_of(*field.predict(features(at, {row.domain.slug: 1.0}, 0.5))[0]),
+            "n": row.n,
+            "ema": row.ema if row.ema_n else None,
+        }
+        for row in rows[:limit]
+    ]
     return sorted(found, key=lambda each: (-each["belief"].p, each["domain"]))
 
 

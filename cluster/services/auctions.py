@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from cluster import live
-from cluster.core import auction, posterior
+from cluster.core import auction, explaining, market, posterior
 from cluster.core.lifecycle import Circuit, NodeLife, probe_due
-from cluster.core.posterior import Gaussian, Standing
+from cluster.core.market import Work
 from cluster.core.steps import HoldAuction
 from cluster.core.types import Matched, Phase, Status
 from cluster.models import (
@@ -19,10 +19,12 @@ from cluster.models import (
     Assignment,
     Auction,
     Bid,
-    Capability,
-    FamilyDomain,
     Task,
 )
+from cluster.selectors.books import population_field
+from cluster.selectors.splits import terms_of
+from cluster.services.books import book_load
+from cluster.services.first_stage import shortlist_read
 from cluster.services.growth import field_weak, forging_said
 from cluster.services.lives import life_of, probe_begun
 from cluster.services.population import (
@@ -57,34 +59,31 @@ def population_ready(*, workspace_id: str) -> None:
 def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: datetime) -> Hammer:
     """Hold the auction of a locked task's cycle and reserve the winner's slot."""
     population_ready(workspace_id=str(task.workspace_id))
-    nodes = list(_population(task))
-    only = _asked(nodes, step)
+    only = _asked(task, step)
     if only is None:
         out = races_left_out(
             workspace_id=str(task.workspace_id), task_id=str(task.id), cycle=task.cycle
         )
         step = replace(step, without=(*step.without, *out))
-    result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
-    if not result.bids and step.without and only is None:
+    held = _held(task, step, only=only, spent_usd=spent_usd, now=now)
+    if not held.result.bids and step.without and only is None:
         # Whoever failed before is left out only while there is somebody else.
         alone = replace(step, without=())
-        result = _bids(task, alone, nodes, only=only, spent_usd=spent_usd, now=now)
+        held = _held(task, alone, only=only, spent_usd=spent_usd, now=now)
     seen_to = ""
     if only is None:
-        seen_to = field_weak(task=task, step=step, result=result, now=now)
+        seen_to = field_weak(task=task, step=step, result=held.result, now=now)
     if seen_to == "spawned":
-        nodes = list(_population(task))
-        result = _bids(task, step, nodes, only=only, spent_usd=spent_usd, now=now)
+        held = _held(task, step, only=only, spent_usd=spent_usd, now=now)
     if seen_to == "wanted":
         return Hammer(kind="forge", reason="nobody is good enough: a model is asked for help")
-    if not result.bids:
-        return _nobody(result, step, forging_said(task=task))
-    by_id = {str(node.id): node for node in nodes}
-    for bid in result.bids:
+    if not held.result.bids:
+        return _nobody(held.result, step, forging_said(task=task))
+    for bid in held.result.bids:
         if _reserve(bid.node_id):
-            node = by_id[bid.node_id]
+            node = held.nodes[bid.node_id]
             probe_begun(node=node, now=now)
-            matched = _keep(task, step, result, bid, node, now=now, pinned=only is not None)
+            matched = _keep(task, step, held.result, bid, node, now=now, pinned=only is not None)
             return Hammer(kind="won", matched=matched)
     return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)
 
@@ -123,99 +122,78 @@ def _wake_next(workspace_id: str, now: datetime) -> None:
         live.task_wake(str(task.id))
 
 
-def standing_of(
-    node: AgentNode,
-    family_domains: Mapping[tuple[int, str], FamilyDomain],
-    capabilities: Mapping[tuple[Any, str], Capability],
-    domains: list[str],
-) -> Standing:
-    """Return what is believed of a node, from its rows."""
-    family = node.family
-    return Standing(
-        family=posterior.FamilyState(
-            m=family.m, v=family.v, slope_m=family.slope_m, slope_v=family.slope_v
-        ),
-        family_domains={
-            d: Gaussian(row.m, row.v)
-            for d in domains
-            if (row := family_domains.get((family.pk, d))) is not None
-        },
-        node=Gaussian(node.m, node.v),
-        capabilities={
-            d: posterior.Capability(m=row.m, v=row.v, n=int(row.n), ema=row.ema, ema_n=row.ema_n)
-            for d in domains
-            if (row := capabilities.get((node.pk, d))) is not None
-        },
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """An auction, and the rows of those who bid."""
+
+    result: auction.AuctionResult
+    nodes: Mapping[str, AgentNode]
 
 
-def _population(task: Task) -> QuerySet[AgentNode]:
-    return (
-        AgentNode.objects.filter(workspace_id=task.workspace_id, agent__enabled=True)
-        .exclude(state=AgentNode.State.RETIRED)
-        .select_related("agent", "family")
-        .order_by("id")
-    )
-
-
-def _asked(nodes: list[AgentNode], step: HoldAuction) -> frozenset[str] | None:
+def _asked(task: Task, step: HoldAuction) -> frozenset[str] | None:
     """Return the one node that may bid when the task was asked of one agent."""
     if step.agent is None:
         return None
-    return frozenset(str(node.id) for node in nodes if node.agent.slug == step.agent)
+    rows = AgentNode.objects.filter(workspace_id=task.workspace_id, agent__slug=step.agent)
+    return frozenset(str(pk) for pk in rows.values_list("id", flat=True))
 
 
-def _bids(
+def _held(
     task: Task,
     step: HoldAuction,
-    nodes: list[AgentNode],
     *,
     only: frozenset[str] | None,
     spent_usd: Decimal,
     now: datetime,
-) -> auction.AuctionResult:
-    domains = list(step.weights)
-    pooled = {
-        (row.family_id, row.domain.slug): row
-        for row in FamilyDomain.objects.filter(
-            family__workspace_id=task.workspace_id, domain__slug__in=domains
-        ).select_related("domain")
-    }
-    own = {
-        (row.node_id, row.domain.slug): row
-        for row in Capability.objects.filter(
-            node__workspace_id=task.workspace_id, domain__slug__in=domains
-        ).select_related("domain")
-    }
-    usual = _usual_cost(nodes)
-    left = None if task.budget_usd is None else task.budget_usd - spent_usd
-    candidates = [
-        auction.Candidate(
-            node_id=str(node.id),
-            family_id=str(node.family_id),
-            skill=posterior.predict(
-                standing_of(node, pooled, own, domains), step.weights, step.complexity
-            ),
-            price=_price(node, usual),
-            expected_cost_usd=_mean_cost(node),
-            wait_s=_wait_s(node),
-            busy=node.busy,
-            life=NodeLife(node.state),
-            circuits=(Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at),),
-            tools=frozenset(node.agent.tools),
-            probe_due=probe_due(life_of(node), now=now),
-        )
-        for node in nodes
-    ]
+) -> _Held:
+    workspace_id = str(task.workspace_id)
+    book = book_load(workspace_id=workspace_id)
+    terms = terms_of(task.workspace.settings)
+    work = Work(weights=step.weights, x=step.complexity)
+    seed = auction.Seed(task_id=str(task.id), cycle=task.cycle)
     requirement = auction.Requirement(
         x=step.complexity,
         tools=frozenset() if only is not None else frozenset(step.tools),
-        budget_usd=left,
+        budget_usd=None if task.budget_usd is None else task.budget_usd - spent_usd,
         excluded=frozenset(step.without) if only is None else frozenset(),
         only=only,
     )
-    return auction.hold(
-        candidates, requirement, seed=auction.Seed(task_id=str(task.id), cycle=task.cycle), now=now
+    listed = shortlist_read(
+        workspace_id=workspace_id, book=book, work=work, requirement=requirement, terms=terms,
+        seed=seed, now=now,
+    )  # fmt: skip
+    rows = AgentNode.objects.filter(id__in=listed.node_ids).select_related("agent", "family")
+    nodes = list(rows.defer("own", "influence", "family__tiled").order_by("id"))
+    result = market.choose(
+        book,
+        population_field(book.space, nodes),
+        {at: _candidate(node, listed.usual_cost, now) for at, node in enumerate(nodes)},
+        work=work,
+        requirement=requirement,
+        seed=seed,
+        now=now,
+        terms=terms,
+        before=listed.before,
+    )
+    return _Held(result=result, nodes={str(node.id): node for node in nodes})
+
+
+def _candidate(node: AgentNode, usual_cost: Decimal | None, now: datetime) -> auction.Candidate:
+    return auction.Candidate(
+        node_id=str(node.id),
+        family_id=str(node.family_id),
+        price=_price(node, usual_cost),
+        expected_cost_usd=_mean_cost(node),
+        wait_s=_wait_s(node),
+        busy=node.busy,
+        slots=node.slots,
+        life=NodeLife(node.state),
+        circuits=(
+            Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at),
+            Circuit(hard_errors=node.family.hard_errors, retry_at=node.family.retry_at),
+        ),
+        tools=frozenset(node.agent.tools),
+        probe_due=probe_due(life_of(node), now=now),
     )
 
 
@@ -223,15 +201,9 @@ def _mean_cost(node: AgentNode) -> Decimal | None:
     return node.cost_usd / node.task_count if node.task_count else None
 
 
-def _usual_cost(nodes: list[AgentNode]) -> Decimal:
-    """Return the median of the nodes' mean costs: what a task usually costs here."""
-    means = sorted(cost for node in nodes if (cost := _mean_cost(node)) is not None)
-    return means[len(means) // 2] if means else Decimal(0)
-
-
-def _price(node: AgentNode, usual: Decimal) -> float:
+def _price(node: AgentNode, usual: Decimal | None) -> float:
     mean = _mean_cost(node)
-    return float(mean / usual) if mean is not None and usual > 0 else 1.0
+    return float(mean / usual) if mean is not None and usual else 1.0
 
 
 def _wait_s(node: AgentNode) -> float:
@@ -286,9 +258,13 @@ def _keep(
                 xi=bid.xi,
                 price=bid.price,
                 wait_s=bid.wait_s,
+                busy=bid.busy,
+                slots=bid.slots,
                 quality=bid.quality,
+                bonus=bid.bonus,
                 cost_term=bid.cost_term,
                 wait_term=bid.wait_term,
+                load_term=bid.load_term,
                 bid=bid.bid,
                 probe=bid.probe,
             )
@@ -305,6 +281,8 @@ def _keep(
         pinned=pinned,
         success_probability=posterior.success_probability(won.m, won.v),
         bid_count=len(result.bids),
+        mean=won.m,
+        variance=won.v,
     )
 
 
@@ -316,7 +294,7 @@ def _named(result: auction.AuctionResult, won: auction.Bid, node: AgentNode) -> 
             id__in=[bid.node_id for bid in result.bids[:2]]
         ).values_list("id", "agent__slug")
     }
-    said = auction.explain(result)
+    said = explaining.explain(result)
     for node_id, slug in names.items():
         said = said.replace(node_id, slug)
     if result.bids[0].node_id == won.node_id:
@@ -335,4 +313,5 @@ def _nobody(result: auction.AuctionResult, step: HoldAuction, tried: str) -> Ham
         return Hammer(kind="nobody", reason=f"agent {step.agent!r} is not in service")
     wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
     grown = f"; nobody new could be had: {tried}" if tried else ""
-    return Hammer(kind="nobody", reason=f"{auction.explain(result).rstrip('.')}{wanted}{grown}")
+    said = explaining.explain(result).rstrip(".")
+    return Hammer(kind="nobody", reason=f"{said}{wanted}{grown}")

@@ -119,7 +119,7 @@ def _successors(one: Task, parent: Task, now: datetime) -> list[Task]:
         .order_by("plan_order", "id")
     )
     for task in waiting:
-        if one.status != Status.SUCCEEDED and policy == DependencyPolicy.FAIL:
+        if one.status != Status.SUCCEEDED and policy != DependencyPolicy.SKIP:
             _cannot(task, one, now)
             failed.append(task)
         elif not _still_waits(task):

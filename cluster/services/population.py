@@ -1,20 +1,19 @@
 """Members of the market: domains, families, nodes, and the blueprints new ones are made from."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 
 from agents.models import Agent
-from cluster.core import posterior
+from cluster.core import skill
 from cluster.models import (
     AgentNode,
     Blueprint,
-    Capability,
     Domain,
     Family,
     LifecycleEvent,
 )
+from cluster.services.books import book_load, family_evidence_set, node_evidence_set
 
 # What kinds of work a workspace starts with; operators edit them.
 DOMAINS = {
@@ -44,7 +43,12 @@ def domains_ensure(*, workspace_id: str) -> None:
         return
     Domain.objects.bulk_create(
         [
-            Domain(workspace_id=workspace_id, slug=slug, description=description)
+            Domain(
+                workspace_id=workspace_id,
+                slug=slug,
+                description=description,
+                origin=Domain.Origin.SEEDED,
+            )
             for slug, description in DOMAINS.items()
         ],
         ignore_conflicts=True,
@@ -71,14 +75,12 @@ def node_create(
 ) -> AgentNode:
     """Give an agent its place in the market, at the start values of its family; once."""
     with transaction.atomic():
-        start = posterior.FAMILY_START
-        line, _ = Family.objects.get_or_create(
-            workspace=agent.workspace,
-            slug=family,
-            defaults={
-                "m": start.m, "v": start.v, "slope_m": start.slope_m, "slope_v": start.slope_v,
-            },
-        )  # fmt: skip
+        domains_ensure(workspace_id=str(agent.workspace.pk))
+        at = book_load(workspace_id=str(agent.workspace.pk)).space
+        line, fresh = Family.objects.get_or_create(workspace=agent.workspace, slug=family)
+        if fresh:
+            family_evidence_set(line, skill.family_start(), at)
+            line.save()
         node, created = AgentNode.objects.get_or_create(
             agent=agent,
             defaults={
@@ -86,28 +88,16 @@ def node_create(
                 "family": line,
                 "blueprint": blueprint,
                 "parent": parent,
-                "m": posterior.NODE_START.m,
-                "v": posterior.NODE_START.v,
             },
         )
         if created:
-            domains_ensure(workspace_id=str(agent.workspace.pk))
-            _declare(node, agent.domains)
+            # Written down, so that what the agent says of itself later changes nothing.
+            start = skill.node_start(at, declared=agent.domains)
+            node.declared = start.declared.tolist()
+            node_evidence_set(node, start, at)
+            node.save(update_fields=["declared", "evidence", "own", "influence"])
             LifecycleEvent.objects.create(node=node, kind="born", reason=reason, actor=actor)
     return node
-
-
-def _declare(node: AgentNode, slugs: Sequence[str]) -> None:
-    """Write the head start of declared domains down, so that later words change nothing."""
-    rows = Domain.objects.filter(workspace_id=node.workspace_id, slug__in=list(slugs))
-    Capability.objects.bulk_create(
-        [
-            Capability(node=node, domain=domain, m=start.m, v=start.v)
-            for domain in rows
-            for start in [posterior.capability_start(declared=True)]
-        ],
-        ignore_conflicts=True,
-    )
 
 
 def blueprints_ensure(*, workspace_id: str) -> None:

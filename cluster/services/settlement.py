@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db.models import F
 
-from cluster.core import posterior
+from cluster.core import factors, lifecycle, market, skill
+from cluster.core.market import Book, Work
+from cluster.core.posterior import Ema, Gaussian, averaged
 from cluster.core.steps import Settle
 from cluster.core.types import Adapted, Sensed
 from cluster.models import (
@@ -16,11 +18,16 @@ from cluster.models import (
     Capability,
     Domain,
     Family,
-    FamilyDomain,
     MarketEntry,
     Task,
 )
-from cluster.services.auctions import standing_of
+from cluster.services.books import (
+    book_keep,
+    book_load,
+    family_evidence_set,
+    node_evidence,
+    node_evidence_set,
+)
 from cluster.services.lives import (
     CIRCUIT_FIELDS,
     LIFE_FIELDS,
@@ -67,55 +74,72 @@ def score_settle(
 ) -> dict[str, Any]:
     """Update the posterior by one score.
 
-    Locks are taken in the order family, family in domain, node, node in domain.
+    Locks are taken in the order family, node, node in domain, the workspace's market.
 
     Raises:
         IntegrityError: This evaluation of this cycle was settled before.
     """
-    family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=node_id)
-    domains = {
-        d.slug: d
-        for d in Domain.objects.filter(
-            workspace_id=task.workspace_id, slug__in=list(sensed.weights)
-        )
-    }
-    weights = _known_weights(sensed.weights, domains)
-    family = Family.objects.select_for_update().get(id=family_id)
-    pooled = _family_domains(family, weights, domains)
-    node = AgentNode.objects.select_for_update().get(id=node_id)
-    node.family = family
-    own = _capabilities(node, weights, domains)
-    before = standing_of(
-        node,
-        {(family.pk, d): row for d, row in pooled.items()},
-        {(node.pk, d): row for d, row in own.items()},
-        list(weights),
+    workspace_id = str(task.workspace_id)
+    book = book_load(workspace_id=workspace_id)
+    work = Work(
+        weights=_known_weights(sensed.weights, book),
+        x=sensed.complexity,
+        similarities={d: c for d, c in sensed.similarities.items() if d in book.space.loadings},
+        # Without a model the label is the embedding's own: it says nothing about labels.
+        label=(
+            sensed.domain
+            if sensed.source == "model" and sensed.domain in book.space.loadings
+            else None
+        ),
     )
-    settled = posterior.settle(before, weights, sensed.complexity, score)
-    family.m, family.v = settled.family.m, settled.family.v
-    family.slope_m, family.slope_v = settled.family.slope_m, settled.family.slope_v
+    family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=node_id)
+    family = Family.objects.select_for_update().defer("tiled").get(id=family_id)
+    node = AgentNode.objects.select_for_update().defer("own", "influence").get(id=node_id)
+    node.family = family
+    standing = skill.Standing(
+        node=node_evidence(node), family=skill.family_from_row(family.evidence)
+    )
+    learned = market.learn(book, standing, work, score)
+    settled = learned.settled
     family.rev += 1
-    family.save(update_fields=["m", "v", "slope_m", "slope_v", "rev"])
-    for slug, gaussian in settled.family_domains.items():
-        pooled[slug].m, pooled[slug].v = gaussian.m, gaussian.v
-    FamilyDomain.objects.bulk_update(pooled.values(), ["m", "v"])
-    node.m, node.v = settled.node.m, settled.node.v
+    family.hard_errors, family.retry_at = 0, None
+    family_evidence_set(family, settled.family, book.space)
+    family.save(
+        update_fields=[
+            "evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev", "hard_errors", "retry_at",
+        ]
+    )  # fmt: skip
+    node_evidence_set(node, settled.node, book.space)
+    after = skill.Standing(node=settled.node, family=settled.family)
+    node.m, node.v = skill.predict(book.space, after, book.space.level)
     node_answered(node=node)
     event = node_scored(node=node, task=task, score=score, now=now)
-    node.save(update_fields=["m", "v", *CIRCUIT_FIELDS, *LIFE_FIELDS])
-    for slug, row in own.items():
-        now_row = settled.capabilities[slug]
-        row.m, row.v, row.n = now_row.m, now_row.v, now_row.n
-        row.ema, row.ema_n = now_row.ema, now_row.ema_n
-    Capability.objects.bulk_update(own.values(), ["m", "v", "n", "ema", "ema_n"])
+    node.save(
+        update_fields=[
+            "evidence", "own", "influence", "m", "v", *CIRCUIT_FIELDS, *LIFE_FIELDS,
+        ]
+    )  # fmt: skip
+    main = max(work.weights, key=lambda d: (work.weights[d], d)) if work.weights else None
+    if main is not None:
+        _capability_keep(
+            node,
+            main,
+            skill.predict(book.space, after, factors.features(book.space, {main: 1.0}, 0.5)),
+            score,
+        )
     terms = {
-        "expected": settled.expected,
+        "expected": learned.expected,
         "p": settled.p,
         "score": score,
-        "surprise": settled.surprise,
+        "surprise": learned.surprise,
         "before": list(settled.before),
         "after": list(settled.after),
-        "gain": settled.gain,
+        "features": learned.observation.features.tolist(),
+        "good": learned.observation.good,
+        "bad": learned.observation.bad,
+        "tau": settled.tau,
+        "nu": settled.nu,
+        "jumped": settled.jumped,
         "life": event,
     }
     MarketEntry.objects.create(
@@ -127,54 +151,33 @@ def score_settle(
         evaluation=evaluation,
         score=score,
         complexity=sensed.complexity,
-        weights=weights,
+        weights=dict(work.weights),
         terms=terms,
         at=now,
     )
-    if predicted is not None and weights:
-        _calibrate(task, domains[max(weights, key=lambda d: weights[d])], predicted, score)
+    if predicted is not None and main is not None:
+        _calibrate(task, main, predicted, score)
+    book_keep(workspace_id=workspace_id, work=work, score=score, p=settled.p)
     return terms
 
 
-def _known_weights(weights: Mapping[str, float], domains: Mapping[str, Domain]) -> dict[str, float]:
+def _known_weights(weights: Mapping[str, float], book: Book) -> dict[str, float]:
     """Leave out domains that were deleted since; the rest share their weight."""
-    known = {slug: w for slug, w in weights.items() if slug in domains}
+    known = {slug: w for slug, w in weights.items() if slug in book.space.loadings}
     total = math.fsum(known.values())
     return {slug: w / total for slug, w in sorted(known.items())} if total else {}
 
 
-def _family_domains(
-    family: Family, weights: Mapping[str, float], domains: Mapping[str, Domain]
-) -> dict[str, FamilyDomain]:
-    start = posterior.FAMILY_DOMAIN_START
-    FamilyDomain.objects.bulk_create(
-        [FamilyDomain(family=family, domain=domains[d], m=start.m, v=start.v) for d in weights],
-        ignore_conflicts=True,
-    )
-    rows = (
-        FamilyDomain.objects.select_for_update()
-        .filter(family=family, domain_id__in=[domains[d].pk for d in weights])
-        .order_by("id")
-    )
-    slugs = {domain.pk: slug for slug, domain in domains.items()}
-    return {slugs[row.domain_id]: row for row in rows}
-
-
-def _capabilities(
-    node: AgentNode, weights: Mapping[str, float], domains: Mapping[str, Domain]
-) -> dict[str, Capability]:
-    start = posterior.capability_start(declared=False)
-    Capability.objects.bulk_create(
-        [Capability(node=node, domain=domains[d], m=start.m, v=start.v) for d in weights],
-        ignore_conflicts=True,
-    )
-    rows = (
-        Capability.objects.select_for_update()
-        .filter(node=node, domain_id__in=[domains[d].pk for d in weights])
-        .order_by("id")
-    )
-    slugs = {domain.pk: slug for slug, domain in domains.items()}
-    return {slugs[row.domain_id]: row for row in rows}
+def _capability_keep(node: AgentNode, slug: str, belief: Gaussian, score: float) -> None:
+    """Keep for people what is now believed of a node in the domain it has just worked in."""
+    domain = Domain.objects.only("id").get(workspace_id=node.workspace_id, slug=slug)
+    row = Capability.objects.select_for_update().filter(
+        node=node, domain=domain
+    ).first() or Capability(node=node, domain=domain)
+    row.m, row.v = belief
+    row.n += 1
+    row.ema, row.ema_n = averaged(Ema(row.ema, row.ema_n), score)
+    row.save()
 
 
 def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adapted:
@@ -184,8 +187,13 @@ def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adap
     node = AgentNode.objects.select_for_update().get(id=step.node_id)
     circuit = node_erred(node=node, reason=step.reason, now=now)
     node.save(update_fields=[*CIRCUIT_FIELDS])
+    # Outages belong to providers: a second error in a row in a family rests all of it.
+    shared = lifecycle.hard_error(
+        lifecycle.Circuit(hard_errors=family.hard_errors, retry_at=family.retry_at), now=now
+    )
+    family.hard_errors, family.retry_at = shared.hard_errors, shared.retry_at
     family.rev += 1
-    family.save(update_fields=["rev"])
+    family.save(update_fields=["rev", "hard_errors", "retry_at"])
     MarketEntry.objects.create(
         family=family,
         rev=family.rev,
@@ -203,8 +211,9 @@ def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adap
     )
 
 
-def _calibrate(task: Task, domain: Domain, predicted: float, score: float) -> None:
+def _calibrate(task: Task, slug: str, predicted: float, score: float) -> None:
     """Note how a forecast came out, in its tenth."""
+    domain = Domain.objects.only("id").get(workspace_id=task.workspace_id, slug=slug)
     bin_ = min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1)
     row, _ = Calibration.objects.get_or_create(
         workspace_id=task.workspace_id, domain=domain, bin=bin_

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from cluster import live
+from cluster.core.phases import scale
 from cluster.core.steps import (
     Admit,
     Ask,
@@ -38,6 +39,7 @@ from cluster.core.types import (
 from cluster.models import AgentNode, PhaseRecord, Task, TaskEdge
 from cluster.runner import Happenings
 from cluster.services.auctions import Hammer, auction_hold, slot_release
+from cluster.services.domains import goal_seen
 from cluster.services.ending import task_finish
 from cluster.services.growth import forged_keep
 from cluster.services.journal import (
@@ -49,7 +51,9 @@ from cluster.services.journal import (
     task_fenced,
     task_save,
 )
+from cluster.services.rewards import reward_write
 from cluster.services.settlement import verdict_settle
+from cluster.services.splits import arm_keep, families_lock, parts_settle
 from cluster.services.waiting import ask, child_create, delegate, park, review
 
 # Checks that hold for each part by itself; a part that builds on others has no sources of its own.
@@ -101,7 +105,7 @@ def step_record(
 
 def _carry_out(  # noqa: C901, PLR0911 -- one line a step
     task: Task, step: InsideStep, view: TaskView, now: datetime
-) -> tuple[bool, Matched | Adapted | None]:
+) -> tuple[bool, Matched | Scaled | Adapted | None]:
     match step:
         case HoldAuction():
             return _auction(task, step, view, now)
@@ -113,7 +117,7 @@ def _carry_out(  # noqa: C901, PLR0911 -- one line a step
         case Settle():
             return True, _settle(task, step, view, now)
         case Record():
-            _record(task, step, view, now)
+            return True, _record(task, step, view, now)
         case Spawn():
             _spawn(task, step, now)
         case NextCycle():
@@ -147,8 +151,10 @@ def _advance(task: Task, phase: Phase, now: datetime, *fields: str, message: str
     )  # fmt: skip
 
 
-def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:
+def _record(task: Task, step: Record, view: TaskView, now: datetime) -> Scaled | None:
     result = step.result
+    if isinstance(result, Scaled) and result.split:
+        result = _within_cap(task, result, view)
     phase = _RESULT_PHASE[type(result)]
     inputs: dict[str, object] = {"goal_chars": len(task.goal), "attempt": task.attempt}
     if view.rejection:
@@ -156,6 +162,8 @@ def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:
     if view.inputs:
         inputs["inputs"] = [child.id for child in view.inputs]
     phase_record(task, phase, now, inputs=inputs, result=result)
+    if step.embedding:
+        goal_seen(task=task, embedding=step.embedding, now=now)
     message = f"{phase.value} done"
     if isinstance(result, Scaled) and result.split:
         message = f"split into {len(result.parts)} parts"
@@ -164,6 +172,23 @@ def _record(task: Task, step: Record, view: TaskView, now: datetime) -> None:
             f", score {result.score:.2f}" if result.score else ""
         )
     _advance(task, phase, now, message=message)
+    if not isinstance(result, Scaled):
+        return None
+    if result.split:
+        # At once: between the look at the tree and its growth nobody else may grow it.
+        _spawn(task, scale.spawn(result), now)
+    return result
+
+
+def _within_cap(task: Task, scaled: Scaled, view: TaskView) -> Scaled:
+    """Return the split if the tree still has room for it; whoever grows the tree waits in line."""
+    root_id = task.root_id or task.id
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [str(root_id)])
+    size = Task.objects.filter(root_id=root_id).count() + 1
+    fresh = sum(part.reuse_task_id is None for part in scaled.parts)
+    most = view.limits.max_tree
+    return scaled if size + fresh <= most else scale.capped(scaled, size=size, most=most)
 
 
 def _auction(
@@ -208,6 +233,8 @@ def _impatient(hammer: Hammer, view: TaskView) -> bool:
 
 def _spawn(task: Task, step: Spawn, now: datetime) -> None:
     """Create the children; the slot is given back, since a task that waits does no work."""
+    if task.spawned_cycle == task.cycle:
+        return
     slot_release(task=task, now=now)
     # Kept parts first: one that builds on them need not wait, wherever the plan names them.
     made = {
@@ -265,7 +292,19 @@ def _open(made: dict[str, Task], key: str, step: Spawn) -> bool:
 def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
     assert view.sensed
     predicted = view.matched.success_probability if view.matched else None
-    adapted = verdict_settle(task=task, step=step, sensed=view.sensed, predicted=predicted, now=now)
+    families_lock(task=task, view=view, node_id=step.node_id)
+    deferred = task.parent_id is not None and not _online(task)
+    if deferred and step.node_id is not None and not step.hard_error:
+        reward_write(task=task, verdict=step.verdict, node_id=step.node_id, evaluation=0)
+        adapted = Adapted(settled=0, reason="learned from at the end of the whole")
+    else:
+        adapted = verdict_settle(
+            task=task, step=step, sensed=view.sensed, predicted=predicted, now=now
+        )
+    score = step.verdict.score if step.verdict.verified else None
+    parts_settle(task=task, view=view, score=score, now=now)
+    if score is not None and not step.hard_error:
+        arm_keep(task=task, view=view, score=score, now=now)
     phase_record(
         task, Phase.ADAPT, now, inputs={"node_id": step.node_id, "hard_error": step.hard_error},
         result=adapted,
@@ -276,6 +315,11 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
         _count(task, view.matched.node_id, view.executed.cost.cost_usd)
     slot_release(task=task, now=now)
     return adapted
+
+
+def _online(task: Task) -> bool:
+    """Tell whether parts teach as they finish, and not at the end of what they are parts of."""
+    return task.workspace.settings.get("online_learning", True) is not False
 
 
 def _count(task: Task, node_id: str, cost_usd: Decimal) -> None:

@@ -23,7 +23,7 @@ from cluster.core.errors import (
     TaskConflict,
     TaskInvalid,
 )
-from cluster.core.rewards import PERSON_WEIGHT, checked_score
+from cluster.core.rewards import checked_score
 from cluster.core.steps import Finish
 from cluster.core.submission import Submission, submission_read, task_id_read, text_problem
 from cluster.core.types import (
@@ -53,6 +53,7 @@ from cluster.services.settlement import score_settle
 from knowledge.models import Collection
 from loomsite.access.models import IdempotencyKey
 
+PERSON_WEIGHT = 2.0
 COMMENT_MAX = 10_000
 REASON_MAX = 500
 ORPHANS_AT_ONCE = 100

@@ -60,9 +60,13 @@ class Bid(models.Model):
     xi = models.FloatField(help_text="ξ, the seeded draw")
     price = models.FloatField(help_text="expected cost over the workspace's median cost")
     wait_s = models.FloatField()
+    busy = models.PositiveIntegerField(default=0)
+    slots = models.PositiveIntegerField(default=1)
     quality = models.FloatField(help_text="expected score, draw and optimism included")
+    bonus = models.FloatField(default=0, help_text="how much of it is draw and optimism")
     cost_term = models.FloatField()
     wait_term = models.FloatField()
+    load_term = models.FloatField(default=0)
     bid = models.FloatField()
     probe = models.BooleanField(default=False)
 
@@ -187,6 +191,35 @@ class MarketEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.family_id} rev {self.rev}"
+
+
+class SplitCell(models.Model):
+    """How far the forecast of one way to work was off, by domain and sixth of complexity."""
+
+    class Arm(models.TextChoices):
+        SOLO = "solo", "Alone"
+        SPLIT = "split", "Split"
+
+    workspace = models.ForeignKey(
+        "access.Workspace", on_delete=models.CASCADE, related_name="split_cells"
+    )
+    domain = models.CharField(max_length=63, blank=True, help_text="Empty: all domains together.")
+    arm = models.CharField(max_length=5, choices=Arm.choices)
+    bin = models.PositiveSmallIntegerField(help_text="0 … 5: sixths of the complexity")
+    n = models.FloatField(default=0, help_text="Results, fading.")
+    total = models.FloatField(default=0, help_text="Sum of utility minus forecast, fading.")
+
+    workspace_id: uuid.UUID
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "domain", "arm", "bin"], name="cluster_split_cell_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.domain or 'all'} {self.arm} {self.bin}"
 
 
 class Calibration(models.Model):

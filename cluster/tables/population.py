@@ -3,18 +3,69 @@
 import uuid
 from decimal import Decimal
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from pgvector.django import VectorField
+
+from cluster.core.factors import SIZE
+
+
+def floats(help_text: str) -> "ArrayField[list[float]]":
+    """Return a column for the floats of a belief; empty means that nothing was seen yet."""
+    return ArrayField(models.FloatField(), default=list, blank=True, help_text=help_text)
+
+
+class Market(models.Model):
+    """What a workspace's market knows beside its nodes; `rev` counts the scores it learned from."""
+
+    workspace = models.OneToOneField(
+        "access.Workspace", on_delete=models.CASCADE, primary_key=True, related_name="market"
+    )
+    anchors = models.JSONField(
+        default=list, help_text="[domain, centroid] from which the factors of skill were made."
+    )
+    level = floats("The direction in the factors in which every domain rises alike.")
+    good = floats("Scores of good answers, counted in ten bins, fading.")
+    bad = floats("Scores of bad answers, counted in ten bins, fading.")
+    label_trust = models.FloatField(help_text="How often the sensed label was right.")
+    label_n = models.FloatField()
+    cosine_trust = models.FloatField(help_text="Usual cosine of a task to its domain.")
+    cosine_n = models.FloatField()
+    rev = models.PositiveBigIntegerField(default=0)
+
+    workspace_id: uuid.UUID
+
+    class Meta:
+        verbose_name_plural = "markets"
+
+    def __str__(self) -> str:
+        return f"market of {self.workspace_id}"
 
 
 class Domain(models.Model):
-    """A kind of work; its description is what a goal's embedding is compared with."""
+    """A kind of work; its centroid starts at its description and moves with the tasks it gets."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        FORMING = "forming", "Forming"
+
+    class Origin(models.TextChoices):
+        SEEDED = "seeded", "Seeded"
+        WRITTEN = "written", "Written"
+        LEARNED = "learned", "Learned"
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="domains"
     )
     slug = models.SlugField(max_length=63)
     description = models.TextField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.ACTIVE)
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.WRITTEN)
+    centroid = VectorField(null=True, blank=True, editable=False)
+    task_n = models.FloatField(default=0, help_text="Tasks that moved the centroid.")
+    loading = floats("The domain in the factors of skill.")
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="When it last got a task.")
 
     workspace_id: uuid.UUID
 
@@ -100,10 +151,19 @@ class Family(models.Model):
         "access.Workspace", on_delete=models.CASCADE, related_name="families"
     )
     slug = models.SlugField(max_length=63)
-    m = models.FloatField()
-    v = models.FloatField()
-    slope_m = models.FloatField()
-    slope_v = models.FloatField()
+    evidence = floats("The sum of its nodes' messages: precision and shift.")
+    tiled = VectorField(
+        null=True, blank=True, editable=False, dimensions=SIZE * SIZE,
+        help_text="Its mean, once per factor: what the first stage multiplies with.",
+    )  # fmt: skip
+    m = models.FloatField(default=0, help_text="Level, for people to read.")
+    v = models.FloatField(default=0)
+    slope_m = models.FloatField(
+        default=0, help_text="What it loses from the easiest to the hardest."
+    )
+    slope_v = models.FloatField(default=0)
+    hard_errors = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
     rev = models.PositiveBigIntegerField(default=0)
 
     workspace_id: uuid.UUID
@@ -122,27 +182,6 @@ class Family(models.Model):
 
     def __str__(self) -> str:
         return self.slug
-
-
-class FamilyDomain(models.Model):
-    """How a family's skill in one domain differs from its skill at large."""
-
-    family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="domains")
-    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+")
-    m = models.FloatField()
-    v = models.FloatField()
-
-    family_id: int
-    domain_id: int
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["family", "domain"], name="cluster_family_domain_once"),
-            models.CheckConstraint(condition=Q(v__gte=0), name="cluster_family_domain_variance"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.family_id} in {self.domain_id}"
 
 
 class AgentNode(models.Model):
@@ -166,8 +205,15 @@ class AgentNode(models.Model):
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="spawned"
     )
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
-    m = models.FloatField()
-    v = models.FloatField()
+    evidence = floats("What its own results said: precision, shift, and the search for jumps.")
+    declared = floats("Its head start in the factors, fixed at birth.")
+    own = VectorField(null=True, blank=True, editable=False, dimensions=SIZE)
+    influence = VectorField(
+        null=True, blank=True, editable=False, dimensions=SIZE * SIZE,
+        help_text="How its family's mean reaches it: what the first stage multiplies with.",
+    )  # fmt: skip
+    m = models.FloatField(default=0, help_text="Level, for people to read.")
+    v = models.FloatField(default=0)
     hard_errors = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField(null=True, blank=True)
     slots = models.PositiveSmallIntegerField(default=16)
@@ -210,7 +256,7 @@ class AgentNode(models.Model):
 
 
 class Capability(models.Model):
-    """What is known of a node's skill in one domain; the EMA is for people to read."""
+    """A node in one domain as of its last result there, for people to read; it decides nothing."""
 
     node = models.ForeignKey(AgentNode, on_delete=models.CASCADE, related_name="capabilities")
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="+")

@@ -15,6 +15,7 @@ from django.db import connections
 from cluster.core import amoeba
 from cluster.core.checks import CheckResult, check_run
 from cluster.core.perform import Ports, perform
+from cluster.core.ports import Look
 from cluster.core.steps import (
     ModelAnswer,
     OutsideOutcome,
@@ -52,6 +53,7 @@ from cluster.services.tasks import task_submit
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TASK_ID = "00000000-0000-4000-8000-000000000001"
+RUN_ID = "00000000-0000-4000-8000-00000000000a"
 
 SENSED = Sensed(
     complexity=0.3, confidence=0.8, domain="general", weights={"general": 1.0}, source="model"
@@ -66,7 +68,7 @@ MATCHED = Matched(
     bid_count=1,
 )
 SOLO = Scaled(split=False, reason="alone is expected to be worth more")
-ANSWERED = Executed(stop="answered", answer="42", run_id="run-1", step_count=1)
+ANSWERED = Executed(stop="answered", answer="42", run_id=RUN_ID, step_count=1)
 GOOD = Verdict(outcome=Outcome.SUCCEEDED, score=0.9, verified=True, accepted=True, judge="judge")
 BAD = Verdict(
     outcome=Outcome.FAILED, score=0.1, verified=True, accepted=False, comment="the sum is wrong"
@@ -199,11 +201,11 @@ class _Judge:
 class _Around:
     world: FakeWorld
 
-    async def look(
-        self, view: TaskView, text: str
-    ) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+    async def look(self, view: TaskView, text: str) -> Look:
         similar = self.world.similarities
-        return dict(similar), dict.fromkeys(similar, "a kind of work"), {}
+        return Look(
+            similarities=dict(similar), domains=dict.fromkeys(similar, "a kind of work"), tools={}
+        )
 
 
 def answered(text: str, **fields: Any) -> RunOutcome:
@@ -215,7 +217,7 @@ def failed(message: str = "it broke", **fields: Any) -> RunOutcome:
         "stop": "failed",
         "error_code": "agents.failed",
         "error_message": message,
-        "run_id": "run-1",
+        "run_id": RUN_ID,
     }
     return RunOutcome(executed=Executed(**values | fields))
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from cluster.core import judging
 from cluster.core.checks import CheckResult
-from cluster.core.rewards import CHECK_WEIGHT, JUDGE_WEIGHT, score_of
+from cluster.core.rewards import score_of
 from cluster.core.steps import Judge, JudgeOutcome, ModelAnswer, Record
 from cluster.core.types import Cost, Executed, Json, Outcome, ScorePart, TaskView, Verdict
+
+CHECK_WEIGHT, JUDGE_WEIGHT = 1.0, 0.5
 
 SYSTEM = (
     "You grade an answer against what was asked for. You do not know who wrote it. The texts "

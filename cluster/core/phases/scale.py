@@ -1,15 +1,19 @@
 """SCALE: alone or split, and into what."""
 
 import re
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 from cluster.core.enumeration import parts_enumerated, shared_preamble
+from cluster.core.splitting import Arm, Work, bin_of, decide, solver
 from cluster.core.steps import ModelAnswer, PlanSplit, Record, Spawn
 from cluster.core.types import (
     ChildView,
     Cost,
     Json,
     Limits,
+    Matched,
     Part,
     Scaled,
     Sensed,
@@ -17,10 +21,13 @@ from cluster.core.types import (
     TaskView,
 )
 
+UNKNOWN = (1.0, 4.0)
 KEPT_SCORE = 0.5
 """A part's answer with less is worked on again in the next cycle."""
-PLAN_FROM = 0.7
-"""Complexity from which a split is taken to pay for its planner, its parts and their merge."""
+TRY_FROM = 0.7
+"""Above this complexity one plan is made to learn what it is worth, where nothing was seen yet."""
+PARTS_GUESSED, DEPTH_GUESSED = 3, 2
+"""What a plan is taken to look like before there is one."""
 
 SYSTEM = (
     "You split a piece of work into parts that different specialists can do, most of them at the "
@@ -52,11 +59,48 @@ def step(view: TaskView, sensed: Sensed) -> PlanSplit | Record:
     if sensed.source == "fallback":
         reason = "no parts listed, and no model has judged how hard it is"
         return Record(result=Scaled(split=False, reason=reason))
-    if sensed.complexity < PLAN_FROM:
-        reason = f"complexity {sensed.complexity:.2f}: planned from {PLAN_FROM:.2f} on"
+    split, reason = _worth_it(view, sensed)
+    if not split:
         return Record(result=Scaled(split=False, reason=reason))
-    reason = f"complexity {sensed.complexity:.2f} is taken to pay for a plan"
-    return PlanSplit(goal=view.task.goal, max_parts=_room(view), reason=reason)
+    goal = view.task.goal
+    if view.rejection is not None:
+        goal += f"\n\nAn earlier attempt failed: {view.rejection.comment}"
+    return PlanSplit(goal=goal, max_parts=_room(view), reason=reason)
+
+
+def capped(scaled: Scaled, *, size: int, most: int) -> Scaled:
+    """Return the decision where others have taken the room that a split was planned for."""
+    fresh = sum(part.reuse_task_id is None for part in scaled.parts)
+    return replace(
+        scaled,
+        split=False,
+        parts=(),
+        reason=(
+            f"a split into {fresh} was planned, but the tree has {size} of at most {most} tasks"
+        ),
+    )
+
+
+def work_of(matched: Matched | None, sensed: Sensed, *, part_count: int, depth: int) -> Work:
+    """Return a piece of work as a forecast needs it; of an unknown agent the usual is expected."""
+    m, v = UNKNOWN
+    if matched is not None and matched.mean is not None and matched.variance is not None:
+        m, v = matched.mean, matched.variance
+    x = sensed.complexity
+    return Work(x=x, part_count=part_count, depth=depth, solve=solver(m, v, x))
+
+
+def _worth_it(view: TaskView, sensed: Sensed) -> tuple[bool, str]:
+    """Return whether to make a plan: what was learned decides, and once, that nothing was."""
+    work = work_of(view.matched, sensed, part_count=PARTS_GUESSED, depth=DEPTH_GUESSED)
+    seed = f"{view.task.id}|{view.cycle}|split"
+    found = decide(work, view.split_table, rates=view.rates, rng=Random(seed))  # noqa: S311 -- exploring, not security
+    if found.split:
+        return True, found.reason
+    seen = view.split_table.pooled.get((Arm.SPLIT, bin_of(work.x)))
+    if work.x >= TRY_FROM and (seen is None or seen.n < 1):
+        return True, f"tried: no split of complexity {work.x:.2f} was judged yet; {found.reason}"
+    return False, found.reason
 
 
 def schema(max_parts: int) -> Json:

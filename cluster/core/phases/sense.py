@@ -1,6 +1,6 @@
 """SENSE: how hard is it, of what kind, with which tools."""
 
-from cluster.core import posterior
+from cluster.core import sensing
 from cluster.core.enumeration import parts_enumerated
 from cluster.core.steps import ModelAnswer, Record, Sense, SenseOutcome
 from cluster.core.types import Json, Sensed, TaskView
@@ -53,7 +53,7 @@ def conclude(view: TaskView, outcome: SenseOutcome) -> Record:
     reply = outcome.reply
     value = reply.value
     if value is None:
-        return Record(result=_fallback(view, outcome, reply))
+        return Record(result=_fallback(view, outcome, reply), embedding=outcome.embedding)
     label = value["domain"] if value["domain"] in outcome.similarities else None
     known = set(outcome.tools)
     return Record(
@@ -61,11 +61,13 @@ def conclude(view: TaskView, outcome: SenseOutcome) -> Record:
             complexity=_unit(value["complexity"]),
             confidence=_unit(value["confidence"]),
             domain=label,
-            weights=posterior.domain_weights(outcome.similarities, label),
+            weights=sensing.weigh(outcome.similarities, label, outcome.trust),
+            similarities=dict(outcome.similarities),
             tools=tuple(sorted(t for t in set(value["tools"]) if t in known)),
             source="model",
             cost=reply.cost,
-        )
+        ),
+        embedding=outcome.embedding,
     )
 
 
@@ -78,7 +80,9 @@ def _fallback(view: TaskView, outcome: SenseOutcome, reply: ModelAnswer) -> Sens
         complexity=min(EASY + PER_PART * parts + 0.3 * length, MOST),
         confidence=0.3,
         domain=label,
-        weights=posterior.domain_weights(similar, label),
+        # No model named it: the label is the embedding's own, and is not believed on top of it.
+        weights=sensing.weigh(similar, None, outcome.trust),
+        similarities=dict(similar),
         source="fallback",
         why=reply.why,
         cost=reply.cost,

@@ -204,7 +204,6 @@ class Seeds:
         family = self.make(
             c.Family, workspace=w, slug=f"family-{tag}", m=0, v=1, slope_m=0, slope_v=1
         )
-        self.make(c.FamilyDomain, family=family, domain=domain, m=0, v=1)
         blueprint = self.make(
             c.Blueprint, workspace=w, slug=f"blueprint-{tag}", spec={"name": EVIL}, reason=EVIL
         )

@@ -7,8 +7,11 @@ from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
 from agents.services.agents import agent_create, agent_update
-from cluster.models import Capability, Domain, MarketEntry, Task
+from cluster.core import market, skill
+from cluster.core.market import Work
+from cluster.models import Domain, MarketEntry, Task
 from cluster.selectors.standing import leaderboard
+from cluster.services.books import book_load, family_evidence_set, node_evidence_set
 from cluster.services.population import node_create
 from loomsite.access.models import AuditEntry, Workspace
 from tests.integration.admin.seeding import member
@@ -38,13 +41,22 @@ def _agent(home: Workspace, slug: str = "writer", **fields) -> Agent:
 
 
 def test_the_leaderboard_puts_the_surer_of_two_equals_first_and_keeps_its_bands(home) -> None:
-    domain = Domain.objects.create(workspace=home, slug="law", description="law")
+    Domain.objects.create(workspace=home, slug="law", description="law")
     nodes = [
         node_create(agent=_agent(home, slug), family=slug, reason="r")
         for slug in ("sure", "new", "bad")
     ]
-    for node, m, v in zip(nodes, (1.0, 1.0, -2.0), (0.05, 2.0, 0.05), strict=True):
-        Capability.objects.create(node=node, domain=domain, m=m, v=v, n=40)
+    book = book_load(workspace_id=str(home.pk))
+    for node, scores in zip(nodes, ([1.0] * 20, [1.0], [0.0] * 20), strict=True):
+        own, family = skill.node_from_row(node.evidence, node.declared), skill.family_start()
+        for score in scores:
+            standing = skill.Standing(node=own, family=family)
+            settled = market.learn(book, standing, Work(weights={"law": 1.0}, x=0.5), score).settled
+            own, family = settled.node, settled.family
+        node_evidence_set(node, own, book.space)
+        family_evidence_set(node.family, family, book.space)
+        node.save()
+        node.family.save()
 
     lines = leaderboard(workspace_id=str(home.pk), domain="law")
 

@@ -10,7 +10,7 @@ from agents.models import MemoryEntry
 from agents.services.memories import memory_remember
 from cluster.core.errors import NodeUnknown, PopulationConflict, RequestInvalid
 from cluster.core.steps import Settle
-from cluster.models import AgentNode, LifecycleEvent, Task
+from cluster.models import AgentNode, Family, LifecycleEvent, Task
 from cluster.services import lifecycle
 from cluster.services.population import nodes_ensure
 from cluster.services.tasks import task_feedback
@@ -139,7 +139,9 @@ def test_outages_open_the_circuit_with_a_reason_and_never_touch_the_place(
     event = LifecycleEvent.objects.get(node=row, kind="circuit_opened")
     assert "2 hard errors in a row" in event.reason
 
-    AgentNode.objects.filter(pk=row.pk).update(retry_at=row.created_at - timedelta(hours=1))
+    earlier = row.created_at - timedelta(hours=1)
+    AgentNode.objects.filter(pk=row.pk).update(retry_at=earlier)
+    Family.objects.filter(pk=row.family_id).update(retry_at=earlier)
     ask(workspace_id, "eve", 0.9)
     assert history("eve") == ["born", "circuit_opened", "circuit_closed"]
     assert node("eve").hard_errors == 0

@@ -10,22 +10,23 @@ import pytest
 from django.db import transaction
 
 from agents.models import Agent
-from cluster.core import posterior
+from cluster.core import market, skill
 from cluster.core.errors import IdempotencyConflict
-from cluster.core.posterior import LedgerEntry
+from cluster.core.market import LedgerEntry
 from cluster.core.steps import Finish, RunAgent, Settle
 from cluster.models import (
     AgentNode,
     Event,
     Family,
-    FamilyDomain,
+    Market,
     MarketEntry,
     Reward,
     Schedule,
     Task,
 )
 from cluster.runner import Happenings
-from cluster.services.auctions import population_ready, standing_of
+from cluster.services.auctions import population_ready
+from cluster.services.books import book_load
 from cluster.services.claims import Renewal, claims_take, leases_renew
 from cluster.services.journal import ClockTimestamp, fence
 from cluster.services.population import node_create
@@ -328,32 +329,30 @@ def test_twenty_results_at_once_are_each_learned_once_and_the_ledger_tells_it_al
     entries = list(MarketEntry.objects.order_by("rev"))
     assert [e.rev for e in entries] == list(range(1, 21))
     assert Reward.objects.count() == 20
-    rebuilt = posterior.rebuild(
+    family = Family.objects.get(slug="shared")
+    assert family.rev == 20
+    rebuilt = market.rebuild(
+        book_load(workspace_id=workspace_id).space,
         [
             LedgerEntry(
                 rev=e.rev,
                 node_id=str(e.node_id),
-                weights=e.weights,
-                x=e.complexity,
-                score=e.score or 0.0,
+                features=tuple(e.terms["features"]),
+                good=e.terms["good"],
+                bad=e.terms["bad"],
             )
             for e in entries
         ],
-        declared={str(node.id): frozenset({"general"}) for node in nodes},
+        declared={
+            str(node.id): tuple(node.declared) for node in AgentNode.objects.filter(family=family)
+        },
     )
-    family = Family.objects.get(slug="shared")
-    for node in AgentNode.objects.select_related("family"):
-        own = {(node.pk, c.domain.slug): c for c in node.capabilities.select_related("domain")}
-        pooled = {
-            (family.pk, f.domain.slug): f
-            for f in FamilyDomain.objects.filter(family=family).select_related("domain")
-        }
-        live = standing_of(node, pooled, own, ["general", "code", "law"])
+    assert len(rebuilt) == 3
+    for node in AgentNode.objects.filter(family=family):
         told = rebuilt[str(node.id)]
-        assert live.family == told.family
-        assert live.node == told.node
-        assert dict(live.family_domains) == dict(told.family_domains)
-        assert {d: told.capability(d) for d in live.capabilities} == dict(live.capabilities)
+        assert node.evidence == skill.node_row(told.node)
+        assert family.evidence == skill.family_row(told.family)
+    assert Market.objects.get(workspace_id=workspace_id).rev == 20
     assert_all_let_go()
 
 

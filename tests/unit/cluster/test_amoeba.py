@@ -37,6 +37,7 @@ from cluster.core.types import (
     Outcome,
     Rejection,
     Scaled,
+    Sensed,
     Status,
     TaskView,
     Verdict,
@@ -402,7 +403,8 @@ def test_a_usable_reply_is_what_was_sensed() -> None:
     )
 
     assert isinstance(step, Record)
-    assert replace(step.result, weights={}) == replace(
+    assert isinstance(step.result, Sensed)
+    assert replace(step.result, weights={}, similarities={}) == replace(
         SENSED, complexity=1.0, domain="code", tools=("shell",), weights={}
     )
     assert sum(step.result.weights.values()) == pytest.approx(1.0)

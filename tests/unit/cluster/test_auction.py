@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,22 +15,24 @@ from cluster.core.auction import (
     Bid,
     BidTerms,
     Candidate,
+    FirstStage,
     Requirement,
     Seed,
     draw,
     eligible,
-    explain,
     hold,
     lot,
     replay,
     shortlist,
 )
+from cluster.core.explaining import explain
 from cluster.core.lifecycle import Circuit, NodeLife
 from cluster.core.posterior import Gaussian
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = Seed(task_id="t", cycle=1)
 EASY = Requirement(x=0.5)
+about: Any = pytest.approx
 
 
 def candidate(node_id: str, m: float = 0.0, v: float = 0.0, **facts) -> Candidate:
@@ -37,13 +40,13 @@ def candidate(node_id: str, m: float = 0.0, v: float = 0.0, **facts) -> Candidat
 
 
 def test_a_bid_is_made_of_the_terms_of_the_rule():
-    asked = candidate("n", m=1.0, v=0.25, price=2.0, wait_s=5.0)
+    asked = candidate("n", m=1.0, v=0.25, price=2.0, wait_s=5.0, busy=2, slots=4)
 
     found = hold([asked], EASY, seed=SEED, now=NOW, terms=BidTerms(lo=0.2, hi=0.9))
 
     xi = draw(SEED, "n")
-    z = 1.0 + (0.35 * xi + 0.20) * 0.5
-    quality = 0.2 + 0.7 / (1 + math.exp(-z))
+    sd = math.sqrt(0.25 / (1 + 0.15 * 2 * 0.25))
+    quality = 0.2 + 0.7 / (1 + math.exp(-(1.0 + (0.25 * xi + 0.20) * sd)))
     assert found.bids == (
         Bid(
             node_id="n",
@@ -53,12 +56,41 @@ def test_a_bid_is_made_of_the_terms_of_the_rule():
             xi=xi,
             price=2.0,
             wait_s=5.0,
-            quality=pytest.approx(quality),
-            cost_term=pytest.approx(0.15 * 2.0 * 0.8),
-            wait_term=pytest.approx(0.10 * 0.25),
-            bid=pytest.approx(quality - 0.24 - 0.025),
+            busy=2,
+            slots=4,
+            quality=about(quality),
+            bonus=about(quality - 0.2 - 0.7 / (1 + math.exp(-1.0))),
+            cost_term=about(0.15 * 2.0 * 0.8),
+            wait_term=about(0.10 * 0.25),
+            load_term=about(0.015),
+            bid=about(quality - 0.24 - 0.025 - 0.015),
         ),
     )
+
+
+def test_a_crowd_explores_each_of_its_members_less():
+    unsure = [candidate(f"n{i:03}", v=4.0) for i in range(128)]
+
+    few = hold(unsure[:8], EASY, seed=SEED, now=NOW)
+    many = hold(unsure, EASY, seed=SEED, now=NOW)
+
+    alone = {bid.node_id: bid.quality for bid in few.bids}
+    crowded = {bid.node_id: bid.quality for bid in many.bids}
+    both = sorted(alone.keys() & crowded.keys())
+    assert both
+    assert all(abs(crowded[n] - 0.5) < abs(alone[n] - 0.5) for n in both)
+
+
+def test_what_a_first_stage_left_out_is_counted_and_crowds():
+    before = FirstStage(excluded={"tools": 3}, left_out=936)
+
+    found = hold(
+        [candidate("a", v=1.0), candidate("b", life=NodeLife.RETIRED)],
+        EASY, seed=SEED, now=NOW, before=before,
+    )  # fmt: skip
+
+    assert (found.left_out, found.excluded) == (936, {"tools": 3, "retired": 1})
+    assert replay(found) == found
 
 
 def test_draws_are_normal_and_fixed_by_task_cycle_and_node():
@@ -205,7 +237,9 @@ def test_a_quarantined_node_takes_what_nobody_else_could():
 
 @given(
     st.lists(
-        st.tuples(st.floats(-5, 5), st.floats(0, 4), st.floats(0, 9), st.floats(0, 99)),
+        st.tuples(
+            st.floats(-5, 5), st.floats(0, 4), st.floats(0, 9), st.floats(0, 99), st.integers(0, 9)
+        ),
         min_size=1,
         max_size=80,
     ),
@@ -213,8 +247,8 @@ def test_a_quarantined_node_takes_what_nobody_else_could():
 )
 def test_a_stored_auction_replays_to_the_same_bids(rows, cycle):
     several = [
-        candidate(f"n{i}", m=m, v=v, price=price, wait_s=wait_s)
-        for i, (m, v, price, wait_s) in enumerate(rows)
+        candidate(f"n{i}", m=m, v=v, price=price, wait_s=wait_s, busy=busy, slots=8)
+        for i, (m, v, price, wait_s, busy) in enumerate(rows)
     ]
 
     held = hold(several, Requirement(x=0.3), seed=Seed(task_id="t", cycle=cycle), now=NOW)
@@ -226,9 +260,22 @@ def test_the_explanation_names_the_winner_and_what_decided():
     several = [candidate("dear", m=1.0, price=9.0), candidate("fair", m=1.0, price=1.0)]
 
     assert explain(hold(several, EASY, seed=SEED, now=NOW)) == (
-        "fair won with 0.61 (expected quality 0.73, cost -0.12, waiting -0.00) before dear with "
-        "-0.35, mainly by lower cost (+0.96); 2 bid, nobody was barred."
+        "fair won with 0.61 (expected quality 0.73, of it +0.00 for being unsure of it, "
+        "cost -0.12, waiting -0.00, load -0.00) before dear with -0.35, mainly by lower cost "
+        "(+0.96); 2 bid, nobody was barred."
     )
+
+
+def test_the_explanation_tells_a_try_from_a_record():
+    known, unknown = candidate("known", m=1.0), candidate("unknown", m=1.0, v=9.0)
+    held = [
+        hold([known, unknown], EASY, seed=Seed(task_id=f"t{i}", cycle=1), now=NOW)
+        for i in range(20)
+    ]
+
+    said = [explain(r) for r in held if r.winner and r.winner.node_id == "unknown"]
+    assert said
+    assert all("mainly by being worth a try" in sentence for sentence in said)
 
 
 def test_the_explanation_of_a_lone_bidder_says_so():

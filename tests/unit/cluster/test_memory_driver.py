@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cluster.core import skill
 from cluster.core.steps import RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import (
     Adapted,
@@ -59,7 +60,7 @@ def test_a_task_goes_through_the_six_phases_to_its_answer() -> None:
         "Answer: Say what six times seven is.",
         0.9,
     )
-    assert len(ended.settlements) == 1
+    assert len(ended.learned) == 1
     assert world.purposes == {"sense": 1, "judge": 1}
 
 
@@ -77,7 +78,7 @@ def test_nobody_checked_means_not_verified_and_nothing_learned() -> None:
         False,
         None,
     )
-    assert ended.settlements == ()
+    assert ended.learned == ()
 
 
 @requirement("life.second_cycle")
@@ -186,7 +187,7 @@ def test_an_endpoint_that_stays_away_is_given_up_after_the_patience_and_nobody_i
         Status.FAILED,
         "cluster.model_unavailable",
     )
-    assert ended.settlements == ()
+    assert ended.learned == ()
 
 
 def test_a_deadline_ends_a_task_that_goes_on_and_on() -> None:
@@ -229,9 +230,12 @@ def test_what_was_learned_stays_with_the_node() -> None:
         ports=FakeWorld(replies={"judge": {"score": 1.0, "comment": ""}}).ports(),
         clock=Clock(),
     )
-    before = driver.nodes["node-ada"].standing
+    before = skill.predict(driver.book.space, driver.standings["node-ada"], driver.book.space.level)
 
     for n in range(3):
         asyncio.run(driver.run(replace(make_spec(), id=f"task-{n}")))
 
-    assert driver.nodes["node-ada"].standing.family.m > before.family.m
+    assert (
+        skill.predict(driver.book.space, driver.standings["node-ada"], driver.book.space.level).m
+        > before.m
+    )

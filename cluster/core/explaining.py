@@ -1,0 +1,51 @@
+"""Why an auction ended as it did, in a sentence."""
+
+from cluster.core.auction import AuctionResult, Bid
+
+
+def explain(result: AuctionResult) -> str:
+    """Return one sentence: why the winner won, or why nobody did."""
+    total = sum(result.excluded.values())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.excluded.items()))
+    barred = f"{total} could not bid ({reasons})" if total else "nobody was barred"
+    winner = result.winner
+    if winner is None:
+        return f"Nobody could take the task: {barred}."
+    if winner.probe:
+        return (
+            f"{winner.node_id} is in quarantine and was tried on this task as a probe, "
+            f"ahead of {len(result.bids) - 1} bids; {barred}."
+        )
+    made_of = (
+        f"expected quality {winner.quality:.2f}, of it {winner.bonus:+.2f} for being unsure of it, "
+        f"cost -{winner.cost_term:.2f}, waiting -{winner.wait_term:.2f}, "
+        f"load -{winner.load_term:.2f}"
+    )
+    if len(result.bids) == 1:
+        return (
+            f"{winner.node_id} won as the only bidder with {winner.bid:.2f} ({made_of}); {barred}."
+        )
+    second = result.bids[1]
+    return (
+        f"{winner.node_id} won with {winner.bid:.2f} ({made_of}) before {second.node_id} with "
+        f"{second.bid:.2f}, mainly by {_advantage(winner, second)}; "
+        f"{len(result.bids)} bid, {barred}."
+    )
+
+
+def _advantage(winner: Bid, second: Bid) -> str:
+    """Name the term that separated the two best bids."""
+    differences = (
+        (winner.quality - second.quality, _better(winner, second)),
+        (second.cost_term - winner.cost_term, "lower cost"),
+        (second.wait_term - winner.wait_term, "shorter waiting"),
+        (second.load_term - winner.load_term, "a freer slot"),
+    )
+    gain, name = max(differences)
+    return f"{name} (+{gain:.2f})" if gain > 0 else "the order of node ids"
+
+
+def _better(winner: Bid, second: Bid) -> str:
+    """Say whether it is what is known of a node, or what is not, that lifts its quality."""
+    known = (winner.quality - winner.bonus) - (second.quality - second.bonus)
+    return "expected quality" if known > winner.bonus - second.bonus else "being worth a try"

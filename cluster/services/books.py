@@ -1,0 +1,174 @@
+"""What a workspace's market knows beside its nodes: its domains' factors, its evaluators, SENSE."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from django.db import transaction
+
+from cluster.core import evaluator, factors, skill
+from cluster.core.factors import Anchor, Space
+from cluster.core.market import Book, Work, book_learned
+from cluster.core.sensing import Trust
+from cluster.core.skill import NodeEvidence
+from cluster.models import AgentNode, Domain, Family, Market
+from cluster.selectors.books import channel_read, space_read, trust_read
+
+UNTOLD_MAX = 64
+"""Domains that can be told apart while there is nothing to embed them with."""
+
+
+def book_load(*, workspace_id: str) -> Book:
+    """Return what the market of a workspace knows, as it is at this moment."""
+    row = market_ensure(workspace_id=workspace_id)
+    if _unplaced(workspace_id):
+        factors_renew(workspace_id=workspace_id)
+        row = market_ensure(workspace_id=workspace_id)
+    return Book(space=space_read(row), channel=channel_read(row), trust=trust_read(row))
+
+
+def market_ensure(*, workspace_id: str) -> Market:
+    """Return a workspace's market row; the first call makes it, and its factors."""
+    row = Market.objects.defer("anchors").filter(workspace_id=workspace_id).first()
+    if row is not None:
+        return row
+    start, trust = evaluator.CHANNEL_START, Trust()
+    with transaction.atomic():
+        Market.objects.bulk_create(
+            [
+                Market(
+                    workspace_id=workspace_id,
+                    good=list(start.good),
+                    bad=list(start.bad),
+                    label_trust=trust.label,
+                    label_n=trust.label_n,
+                    cosine_trust=trust.cosine,
+                    cosine_n=trust.cosine_n,
+                )
+            ],
+            ignore_conflicts=True,
+        )
+        factors_renew(workspace_id=workspace_id)
+    return Market.objects.defer("anchors").get(workspace_id=workspace_id)
+
+
+def factors_renew(*, workspace_id: str) -> None:
+    """Give every domain its place in the factors; a kind of work unlike the others adds one.
+
+    What was there before keeps its meaning, so no evidence has to be touched.
+    """
+    row = Market.objects.get(workspace_id=workspace_id)
+    at, domains = _factors(row)
+    if [anchor.domain for anchor in at.anchors] == [name for name, _ in row.anchors] and row.level:
+        _places_keep(domains, at)
+        return
+    with transaction.atomic():
+        # In the order in which settlements lock, the market's row last.
+        families = list(
+            Family.objects.select_for_update().filter(workspace_id=workspace_id).order_by("id")
+        )
+        nodes = list(
+            AgentNode.objects.select_for_update().filter(workspace_id=workspace_id).order_by("id")
+        )
+        row = Market.objects.select_for_update().get(workspace_id=workspace_id)
+        at, domains = _factors(row)
+        row.anchors = [[anchor.domain, list(anchor.centroid)] for anchor in at.anchors]
+        row.level = at.level.tolist()
+        row.save(update_fields=["anchors", "level"])
+        _places_keep(domains, at)
+        _caches_renew(families, nodes, at)
+
+
+def _factors(row: Market) -> tuple[Space, list[Domain]]:
+    domains = list(
+        Domain.objects.filter(workspace_id=row.workspace_id, state=Domain.State.ACTIVE).order_by(
+            "id"
+        )
+    )
+    points = _points(domains)
+    return factors.space(points, anchors=_anchors(row, points)), domains
+
+
+def _places_keep(domains: Sequence[Domain], at: Space) -> None:
+    for domain in domains:
+        place = at.loadings.get(domain.slug)
+        domain.loading = [] if place is None else place.tolist()
+    Domain.objects.bulk_update(domains, ["loading"])
+
+
+def book_keep(*, workspace_id: str, work: Work, score: float, p: float) -> None:
+    """Let a workspace's market learn from a score how far its evaluators are to be believed.
+
+    Called last in a settlement: everybody shares this row, and it is held until the commit.
+    """
+    row = Market.objects.select_for_update().defer("anchors").get(workspace_id=workspace_id)
+    nowhere = factors.space({})
+    before = Book(space=nowhere, channel=channel_read(row), trust=trust_read(row))
+    book = book_learned(before, work, score, p)
+    row.good, row.bad = list(book.channel.good), list(book.channel.bad)
+    row.label_trust, row.label_n = book.trust.label, book.trust.label_n
+    row.cosine_trust, row.cosine_n = book.trust.cosine, book.trust.cosine_n
+    row.rev += 1
+    row.save(
+        update_fields=[
+            "good", "bad", "label_trust", "label_n", "cosine_trust", "cosine_n", "rev",
+        ]
+    )  # fmt: skip
+
+
+def node_evidence(node: AgentNode) -> NodeEvidence:
+    """Return a node's evidence from its row."""
+    return skill.node_from_row(node.evidence, node.declared)
+
+
+def node_evidence_set(node: AgentNode, evidence: NodeEvidence, at: Space) -> None:
+    """Put evidence into a node's row, with what the first stage multiplies; the caller saves."""
+    node.evidence = skill.node_row(evidence)
+    own, influence, _ = skill.node_beliefs(at, [evidence])
+    node.own, node.influence = own[0].tolist(), influence[0].T.ravel().tolist()
+
+
+def family_evidence_set(family: Family, evidence: skill.FamilyEvidence, at: Space) -> None:
+    """Put evidence into a family's row, with what the first stage multiplies; the caller saves."""
+    family.evidence = skill.family_row(evidence)
+    mean, covariance = skill.family_beliefs(at, [evidence])
+    family.tiled = np.tile(mean[0], factors.SIZE).tolist()
+    family.m = float(mean[0] @ at.level)
+    family.v = float(at.level @ covariance[0] @ at.level)
+    family.slope_m, family.slope_v = float(mean[0][-1]), float(covariance[0][-1, -1])
+
+
+def _caches_renew(families: Sequence[Family], nodes: Sequence[AgentNode], at: Space) -> None:
+    for family in families:
+        family_evidence_set(family, skill.family_from_row(family.evidence), at)
+    Family.objects.bulk_update(families, ["evidence", "tiled", "m", "v", "slope_m", "slope_v"])
+    for node in nodes:
+        node_evidence_set(node, node_evidence(node), at)
+    AgentNode.objects.bulk_update(nodes, ["evidence", "own", "influence"], batch_size=500)
+
+
+def _unplaced(workspace_id: str) -> bool:
+    """Tell whether a domain has no place in the factors that could have one now."""
+    active = Domain.objects.filter(workspace_id=workspace_id, state=Domain.State.ACTIVE)
+    if not active.filter(loading=[]).exists():
+        return False
+    told = active.exclude(centroid=None)
+    return told.filter(loading=[]).exists() or not told.exists()
+
+
+def _points(domains: Sequence[Domain]) -> dict[str, list[float]]:
+    """Return a direction for each domain; while none has a centroid they are all unlike."""
+    told = {d.slug: [float(x) for x in d.centroid] for d in domains if d.centroid is not None}
+    if told:
+        return {d.slug: told[d.slug] for d in domains if d.slug in told}
+    width = min(len(domains), UNTOLD_MAX)
+    return {d.slug: [float(i % width == j) for j in range(width)] for i, d in enumerate(domains)}
+
+
+def _anchors(row: Market, points: Mapping[str, Sequence[float]]) -> tuple[Anchor, ...]:
+    """Return the anchors; made with another embedding, each is taken anew from its domain."""
+    lengths = {len(point) for point in points.values()}
+    kept = tuple(Anchor(domain=name, centroid=tuple(point)) for name, point in row.anchors)
+    if all(len(anchor.centroid) in lengths for anchor in kept):
+        return kept
+    again = dict.fromkeys(anchor.domain for anchor in kept if anchor.domain in points)
+    return tuple(Anchor(domain=name, centroid=tuple(points[name])) for name in again)
