@@ -95,8 +95,8 @@
     const lines = files.map((file) => [file, line(file.name)]);
     for (const [file, shown] of lines) {
       await send(file, shown);
-      follow();
     }
+    follow(); // once: two that poll would replace each other
     form.reset();
     button.disabled = false;
   });
