@@ -84,7 +84,7 @@ class BidAdmin(ClusterAdmin):
 
 @admin.register(MarketEntry)
 class MarketEntryAdmin(ClusterAdmin):
-    workspace_path = "task__workspace"
+    workspace_path = "node__workspace"
     list_display = (
         row("family"), "rev", "of", "cycle", row("node__agent", "agent"), "kind", number("score"),
         ago("at"),
@@ -99,4 +99,4 @@ class MarketEntryAdmin(ClusterAdmin):
 
     @display(description="task")
     def of(self, entry: MarketEntry) -> SafeString | str:
-        return task_link(entry.task_id)
+        return task_link(entry.task_id) if entry.task_id else ""

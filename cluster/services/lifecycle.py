@@ -10,7 +10,7 @@ from cluster.core.errors import NodeUnknown, PopulationConflict, RequestInvalid
 from cluster.core.lifecycle import NodeLife, Record, revive
 from cluster.core.policy import growth_policy
 from cluster.core.reasons import reason_read
-from cluster.models import AgentNode, Blueprint, LifecycleEvent
+from cluster.models import AgentNode, Blueprint, Family, LifecycleEvent
 from cluster.selectors.spine import database_now
 from cluster.services.lives import (
     LIFE_FIELDS,
@@ -22,6 +22,7 @@ from cluster.services.lives import (
     node_out,
     node_reconsider,
 )
+from cluster.services.settlement import evidence_merge
 from loomsite.access.models import Workspace
 
 AT_ONCE = 500
@@ -80,7 +81,8 @@ def node_retire(*, workspace_id: str, node_id: str, reason: str, actor: str) -> 
 def node_undo(*, workspace_id: str, node_id: str, reason: str, actor: str) -> str:
     """Take back the last quarantine, retirement or merge; return which of them it was.
 
-    The node starts again with a clean record. What a merge gave to another node stays there.
+    The node starts again with a clean record. What a merge gave to another node stays there: its
+    evidence, its record and its key facts; of its skill the node then knows what its family says.
 
     Raises:
         NodeUnknown: There is none with this id here.
@@ -100,6 +102,7 @@ def node_undo(*, workspace_id: str, node_id: str, reason: str, actor: str) -> st
 def node_merge(*, workspace_id: str, node_id: str, into_id: str, reason: str, actor: str) -> None:
     """Retire a node in favour of another, which takes over its evidence and its key facts.
 
+    What its results said of its skill goes along within a family, and stays behind otherwise.
     The facts follow within the next look at everybody's health, since they have to be indexed.
 
     Raises:
@@ -111,6 +114,7 @@ def node_merge(*, workspace_id: str, node_id: str, into_id: str, reason: str, ac
         raise RequestInvalid("A node cannot be merged into itself.", field="into_id")
     with transaction.atomic():
         first, second = sorted((str(node_id), str(into_id)))
+        _families_lock(workspace_id, first, second)
         rows = {key: _locked(workspace_id, key) for key in (first, second)}  # one order for all
         node, into = rows[str(node_id)], rows[str(into_id)]
         _must_be(node, AgentNode.State.ACTIVE, AgentNode.State.QUARANTINED)
@@ -121,9 +125,10 @@ def node_merge(*, workspace_id: str, node_id: str, into_id: str, reason: str, ac
         into.scored_n += node.scored_n
         into.scored_total += node.scored_total
         into.save(update_fields=["scored_n", "scored_total"])
+        evidence = evidence_merge(source=node, target=into, now=database_now())
         node.merged_into_id = into.pk
         record = _with_life(life_of(node), NodeLife.RETIRED)
-        _done(node, record, "merged", reason, actor, into=str(into.pk))
+        _done(node, record, "merged", reason, actor, into=str(into.pk), evidence=evidence)
 
 
 def health_look() -> int:
@@ -186,11 +191,23 @@ def _absorb() -> None:
             life_event(heir, "absorbed", f"{count} key facts of {node.agent.slug}", facts=count)
 
 
-def _locked(workspace_id: str, node_id: str) -> AgentNode:
+def _families_lock(workspace_id: str, *node_ids: str) -> None:
+    """Lock these nodes' families, as settlements do, before the nodes themselves."""
+    keys = [key for key in map(_key, node_ids) if key]
+    owned = AgentNode.objects.filter(workspace_id=workspace_id, id__in=keys)
+    families = Family.objects.select_for_update().filter(id__in=owned.values("family_id"))
+    list(families.order_by("id").values_list("id", flat=True))
+
+
+def _key(node_id: str) -> UUID | None:
     try:
-        key = UUID(str(node_id))
+        return UUID(str(node_id))
     except ValueError:
-        key = None
+        return None
+
+
+def _locked(workspace_id: str, node_id: str) -> AgentNode:
+    key = _key(node_id)
     rows = AgentNode.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
     row = rows.filter(id=key).first() if key else None
     if row is None:

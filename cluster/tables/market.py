@@ -156,12 +156,15 @@ class Reward(models.Model):
 class MarketEntry(models.Model):
     """A line of the ledger: one update of capability.
 
-    A family rebuilt from its lines in the order of `rev` equals the live one.
+    A family rebuilt from its lines in the order of `rev` equals the live one. A line of kind
+    `merge` belongs to no task: `terms["source"]` gave all its evidence to the line's node.
     """
 
     family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="ledger")
     rev = models.PositiveBigIntegerField()
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="market_entries")
+    task = models.ForeignKey(
+        Task, on_delete=models.CASCADE, related_name="market_entries", null=True, blank=True
+    )
     cycle = models.PositiveSmallIntegerField()
     node = models.ForeignKey(
         AgentNode, on_delete=models.CASCADE, related_name="ledger", db_index=False
@@ -175,7 +178,7 @@ class MarketEntry(models.Model):
     at = models.DateTimeField()
 
     family_id: int
-    task_id: uuid.UUID
+    task_id: uuid.UUID | None
     node_id: uuid.UUID
 
     class Meta:
