@@ -99,6 +99,7 @@ class MemoryEntry(models.Model):
                 name="agents_memory_subject",
             ),
             models.Index(fields=["id"], condition=Q(indexed=False), name="agents_memory_unindexed"),
+            models.Index(fields=["workspace", "-created_at", "-id"], name="agents_memory_newest"),
         ]
 
     def __str__(self) -> str:

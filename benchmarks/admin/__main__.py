@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Open every page of the admin on a big instance.")
     parser.add_argument("--tasks", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--only", default="", help="pages whose name holds this")
+    parser.add_argument("--only", nargs="+", default=[""], help="pages whose name holds one")
     parser.add_argument("--home", type=Path, default=None, metavar="DIR")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")
     told = parser.parse_args()

@@ -19,6 +19,7 @@ from loomsite.access.admin.display import (
     short,
     task_link,
 )
+from loomsite.access.admin.filters import filter_of
 from loomsite.access.admin.reach import OPERATOR
 
 
@@ -91,7 +92,7 @@ class MarketEntryAdmin(ClusterAdmin):
     )  # fmt: skip
     list_display_links = ("rev",)
     list_select_related = ("family", "node__agent")
-    list_filter = ("kind",)
+    list_filter = (("kind", filter_of(MarketEntry.KINDS)),)
     id_fields = ("task_id", "node_id")
     ordering = ("-id",)
     defer = ("weights", "terms")

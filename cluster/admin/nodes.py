@@ -102,7 +102,7 @@ class AgentNodeAdmin(ClusterAdmin):
         return span(node.seconds) if node.seconds else EMPTY
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("agent", "family")
+        return super().get_queryset(request).select_related("agent", "family", "workspace")
 
     def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         if obj is None:

@@ -1,6 +1,7 @@
 """The market: auctions with every bid, rewards, and the ledger of what was learned."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -159,6 +160,8 @@ class MarketEntry(models.Model):
     A family rebuilt from its lines in the order of `rev` equals the live one. A line of kind
     `merge` belongs to no task: `terms["source"]` gave all its evidence to the line's node.
     """
+
+    KINDS: ClassVar = ("score", "merge", "hard_error")
 
     family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="ledger")
     rev = models.PositiveBigIntegerField()

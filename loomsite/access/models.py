@@ -1,7 +1,7 @@
 """Who may act where: workspaces, members, API keys, and the record of what they did."""
 
 import uuid
-from typing import Final
+from typing import ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -80,6 +80,8 @@ class ApiKey(models.Model):
 
 class AuditEntry(models.Model):
     """One thing somebody did, on any door."""
+
+    DOORS: ClassVar = ("admin", "cli", "mcp", "openai", "rest", "run", "schedule", "split")
 
     workspace = models.ForeignKey(
         Workspace, on_delete=models.CASCADE, null=True, blank=True, related_name="audit_entries"

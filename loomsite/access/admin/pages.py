@@ -14,6 +14,7 @@ from loomsite.access.admin import fields
 from loomsite.access.admin.base import LoomAdmin
 from loomsite.access.admin.buttons import DOOR, RowAction, reason_of
 from loomsite.access.admin.display import ago, badge, short, words
+from loomsite.access.admin.filters import filter_of
 from loomsite.access.admin.forms import RowForm, ServiceForm
 from loomsite.access.admin.reach import OWNER, actor_of
 from loomsite.access.core import keys
@@ -193,7 +194,7 @@ class AuditEntryAdmin(LoomAdmin):
         short("target", chars=40),
         short("reason", chars=60),
     )
-    list_filter = ("door",)
+    list_filter = (("door", filter_of(AuditEntry.DOORS)),)
     search_fields = ("actor", "action", "target")
     search_window = 5_000
     empty = "Everything that people and programs change is written down here."

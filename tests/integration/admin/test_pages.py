@@ -9,11 +9,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from agents.models import Artifact
+from agents.models import Artifact, MemoryEntry
+from cluster.models import AgentNode, MarketEntry
 from loomsite.access.admin.base import LoomAdmin
 from loomsite.access.admin.paging import BoundedPaginator
-from loomsite.access.models import AuditEntry
-from tests.integration.admin.seeding import EVIL, Seeds, person
+from loomsite.access.models import AuditEntry, Workspace
+from tests.integration.admin.seeding import EVIL, Seeds, member, person
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +104,65 @@ def test_the_page_that_adds_a_row_answers(label, root) -> None:
     count, _ = _count(root, _url(_BY_LABEL[label], "add"))
 
     assert count <= MOST_QUERIES
+
+
+def test_lists_cost_the_same_for_rows_of_one_workspace_and_of_three(root) -> None:
+    def costs() -> dict[str, int]:
+        return {
+            label: _count(root, _url(model, "changelist"))[0] for label, model in _BY_LABEL.items()
+        }
+
+    Seeds("alpha").more()
+    costs()  # content types are cached from now on
+    one = costs()
+    for slug in ("beta", "gamma"):
+        Seeds(slug).more()
+
+    assert costs() == one
+
+
+def test_rows_cost_their_owner_few_queries_for_one_row_and_for_three() -> None:
+    seeds, client = Seeds("alpha"), Client()
+    client.force_login(member(seeds.workspace.pk, "owner", "olga"))
+    seeds.more()
+    seen = {
+        model: rows[0]
+        for model, rows in seeds.rows.items()
+        if client.get(_url(model, "change", rows[0].pk)).status_code == 200
+    }
+
+    def costs() -> dict[str, int]:
+        return {
+            model._meta.label: _count(client, _url(model, "change", row.pk))[0]
+            for model, row in seen.items()
+        }
+
+    one = costs()
+    seeds.more()
+    seeds.more()
+
+    assert {Workspace, MemoryEntry, MarketEntry, AgentNode} <= set(seen)
+    assert costs() == one
+    assert max(one.values()) <= MOST_QUERIES
+
+
+@pytest.mark.parametrize(
+    ("model", "column"), [(AuditEntry, "door"), (MarketEntry, "kind")], ids=["audit", "ledger"]
+)
+def test_filters_of_big_tables_offer_known_values_and_read_none(model, column, root) -> None:
+    Seeds("alpha").more()
+    url = _url(model, "changelist")
+    root.get(url)
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = root.get(url).content.decode()
+    row = model.objects.get()
+    kept = root.get(url, {f"{column}__exact": getattr(row, column)}).context["cl"].result_list
+    hidden = root.get(url, {column: "mcp" if column == "door" else "merge"}).context["cl"]
+
+    assert not [each for each in queries if "DISTINCT" in each["sql"]]
+    assert f"?{column}=" in shown
+    assert (list(kept), list(hidden.result_list)) == ([row], [])
 
 
 def test_all_our_pages_stand_on_the_one_base() -> None:
