@@ -29,7 +29,7 @@ class _KnownValuesFilter(AllValuesFieldListFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lookup_choices = self.values
+        self.lookup_choices = self.values  # pyright: ignore[reportAttributeAccessIssue] -- any sequence will do
 
 
 def filter_of(values: Sequence[str]) -> type[AllValuesFieldListFilter]:
