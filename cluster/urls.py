@@ -28,6 +28,7 @@ urlpatterns = [
     path("nodes/<uuid:node_id>/merge", nodes.NodeMergeView.as_view()),
     path("rewards", rewards.RewardListView.as_view()),
     path("rewards/judge", rewards.JudgeView.as_view()),
+    path("rewards/reliability", rewards.ReliabilityView.as_view()),
     path("rewards/lift", rewards.LiftView.as_view()),
     path("calibration-cases", rewards.CaseListView.as_view()),
     path("calibration-cases/<uuid:case_id>", rewards.CaseView.as_view()),

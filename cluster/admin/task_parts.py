@@ -1,6 +1,5 @@
 """The parts of a task's page that are read when they are looked at."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -111,18 +110,9 @@ class TaskParts:
 
 
 def auction_shown(auction: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an auction with each bid's belief as a range of probabilities."""
+    """Return an auction with its filters in words and its winner's bid marked."""
     excluded = {str(why).replace("_", " "): count for why, count in auction["excluded"].items()}
-    bids = [
-        {
-            **bid,
-            "won": bid["agent"] == auction["winner"],
-            "expected": chance(bid["mean"]),
-            "low": chance(bid["mean"] - _NINETY * math.sqrt(max(bid["variance"], 0))),
-            "high": chance(bid["mean"] + _NINETY * math.sqrt(max(bid["variance"], 0))),
-        }
-        for bid in auction["bids"]
-    ]
+    bids = [{**bid, "won": bid["agent"] == auction["winner"]} for bid in auction["bids"]]
     return {**auction, "excluded": excluded, "bids": bids}
 
 
@@ -155,14 +145,6 @@ def window_shown(window: Window) -> dict[str, Any]:
         "left_out": sum(each["left_out"] for each in sources),
         "growth": [tokens for _, tokens in window.growth],
     }
-
-
-def chance(logit: float) -> float:
-    """Return the probability of a logit."""
-    return 1 / (1 + math.exp(-max(min(logit, 40.0), -40.0)))
-
-
-_NINETY = 1.645
 
 
 def _chosen(runs: Sequence[Any], wanted: str) -> Any:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from cluster.api.nodes import READ, WRITE
 from cluster.api.submitting import LIST_PARAMETERS
-from cluster.selectors import judging, lift, rewards
+from cluster.selectors import judging, lift, reliability, rewards
 from cluster.services import calibration
 from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.rest.pagination import page_of, page_response
@@ -73,6 +73,15 @@ class JudgeView(ApiView):
     def get(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
         """Return how far the judge is believed, and on what."""
         return Response(judging.judge_report(workspace_id=self.principal.workspace_id))
+
+
+class ReliabilityView(ApiView):
+    scopes: ClassVar = READ
+
+    @extend_schema(operation_id="rewards_reliability", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+        """Return how forecasts of success came true, by tenths and by domain."""
+        return Response(reliability.reliability(workspace_id=self.principal.workspace_id))
 
 
 class LiftView(ApiView):

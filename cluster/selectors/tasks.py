@@ -11,7 +11,8 @@ from agents.models import Approval
 from cluster.core.errors import RequestInvalid, TaskUnknown
 from cluster.core.submission import task_id_read
 from cluster.core.types import FINAL, Status
-from cluster.models import Auction, Bid, Event, PhaseRecord, Reward, Task
+from cluster.models import Auction, Event, PhaseRecord, Reward, Task
+from cluster.selectors.market import auction_explained
 from cluster.selectors.spine import own_cost
 
 LIMIT_MAX = 100
@@ -184,45 +185,7 @@ def task_auction(*, workspace_id: str, task_id: str) -> list[dict[str, Any]]:
     """
     task = _task(workspace_id, task_id, Task.objects.only("id"))
     rows = Auction.objects.filter(task=task).order_by("cycle").select_related("winner__agent")
-    return [auction_shown(row) for row in rows]
-
-
-def auction_shown(row: Auction) -> dict[str, Any]:
-    """Return an auction as doors show it."""
-    return {
-        "id": str(row.id),
-        "cycle": row.cycle,
-        "pinned": row.pinned,
-        "complexity": row.complexity,
-        "domains": row.weights,
-        "tools": row.tools,
-        "excluded": row.excluded,
-        "left_out": row.left_out,
-        "seed": row.seed,
-        "winner": row.winner.agent.slug if row.winner else None,
-        "reason": row.reason,
-        "held_at": row.held_at.isoformat(),
-        "bids": [
-            {
-                "rank": bid.rank,
-                "agent": bid.node.agent.slug,
-                "node_id": str(bid.node_id),
-                "bid": bid.bid,
-                "mean": bid.mean,
-                "variance": bid.variance,
-                "xi": bid.xi,
-                "price": bid.price,
-                "wait_s": bid.wait_s,
-                "quality": bid.quality,
-                "cost_term": bid.cost_term,
-                "wait_term": bid.wait_term,
-                "probe": bid.probe,
-            }
-            for bid in Bid.objects.filter(auction=row)
-            .select_related("node__agent")
-            .order_by("rank")
-        ],
-    }
+    return [auction_explained(row) for row in rows]
 
 
 def task_rewards(*, workspace_id: str, task_id: str) -> list[dict[str, Any]]:

@@ -95,7 +95,18 @@ class Follower:
 def auction_table(auction: Task) -> Table:
     """Return an auction's bids with every term, the winner first."""
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for heading in ("", "agent", "bid", "quality", "cost", "wait", "mean M", "variance V", "ξ"):
+    for heading in (
+        "",
+        "agent",
+        "bid",
+        "quality",
+        "cost",
+        "wait",
+        "load",
+        "mean M",
+        "variance V",
+        "ξ",
+    ):
         table.add_column(heading, justify="left" if heading in {"", "agent"} else "right")
     for bid in auction["bids"][:BIDS_SHOWN]:
         won = bid["agent"] == auction["winner"]
@@ -106,6 +117,7 @@ def auction_table(auction: Task) -> Table:
             f"{bid['quality']:.3f}",
             f"-{bid['cost_term']:.3f}",
             f"-{bid['wait_term']:.3f}",
+            f"-{bid['load_term']:.3f}",
             f"{bid['mean']:+.2f}",
             f"{bid['variance']:.2f}",
             f"{bid['xi']:+.2f}",
