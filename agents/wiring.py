@@ -17,9 +17,7 @@ from agents.assembly.execution import mcp_of, skills_of
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
-from agents.core.errors import (
-    AgentsError,
-)
+from agents.core.errors import AgentsError
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
 from agents.core.types import Json, Message, RunRequest, RunResult
@@ -185,6 +183,11 @@ def model_describe(workspace_id: str) -> dict[str, str]:
 def endpoints_failing() -> dict[str, int] | None:
     """Return the addresses that fail, with their failures in a row; None when nobody knows."""
     return circuits_read(conf.load().redis_url)
+
+
+def endpoints_rowless() -> dict[str, str]:
+    """Return the addresses of what may answer without a row, by slug; empty: in this process."""
+    return _parts().source.rowless()
 
 
 async def agent_build(*, workspace_id: str, agent: str) -> Agent:

@@ -100,6 +100,11 @@ class ModelSource:
         self._guarded = Clients(partial(reach.guarded_client, listed=listed))
         self._open = Clients()
 
+    def rowless(self) -> dict[str, str]:
+        """Return the addresses of what may answer without a row, by slug; the reader has none."""
+        here = {"environment": self.environment_url} if self.environment_url else {}
+        return {**here, "ollama": discovery.OLLAMA_URL, "extractive": ""}
+
     @property
     def environment_url(self) -> str:
         """The address of the environment's endpoint; empty when it names none."""

@@ -10,6 +10,7 @@ from agents.models import Endpoint
 
 READ_MOST: Final = 2_000
 LIST_MOST: Final = 12
+_STATES: Final = ("down", "failing", "unknown", "up", "built in", "idle", "off", "removed")
 OPENS_AT: Final = 5  # failures in a row: the breaker's own threshold
 
 
@@ -24,7 +25,12 @@ class Calls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointHealth:
-    """An endpoint: `state` is up, failing, down (its circuit is open), off, idle or unknown."""
+    """An endpoint: `state` is what is known of it.
+
+    up (it answered lately), failing, down (its circuit is open), idle (not called lately), off,
+    unknown (nobody can say), built in (no network is between), removed (it answered, and has no
+    row any more).
+    """
 
     slug: str
     endpoint_id: str | None
@@ -39,6 +45,7 @@ def endpoints_health(
     workspace_ids: Sequence[UUID] | None,
     calls: Mapping[str, Calls],
     failing: Mapping[str, int] | None,
+    rowless: Mapping[str, str],
 ) -> list[EndpointHealth]:
     """Return the endpoints that are configured or were called, those in trouble first.
 
@@ -46,6 +53,7 @@ def endpoints_health(
         workspace_ids: Whose; None for all.
         calls: By the endpoint's slug.
         failing: Failures in a row by address; None when nobody knows.
+        rowless: Addresses of what answers without a row, by slug; empty: in this process.
     """
     rows = Endpoint.objects.order_by("slug", "pk")
     if workspace_ids is not None:
@@ -63,20 +71,25 @@ def endpoints_health(
                 last_at=known.last_at,
             )
         )
-    rowless = set(calls) - {each.slug for each in found} - {""}
-    found += [  # the environment's, Ollama's, the reader
+    found += [
         EndpointHealth(
             slug=slug,
             endpoint_id=None,
             model=calls[slug].model,
-            state="up",
+            state=_state_without_row(rowless.get(slug), calls[slug].count, failing),
             calls=calls[slug].count,
             last_at=calls[slug].last_at,
         )
-        for slug in rowless
+        for slug in set(calls) - {each.slug for each in found} - {""}
     ]
-    order = {"down": 0, "failing": 1, "unknown": 2, "up": 3, "idle": 4, "off": 5}
+    order = {state: place for place, state in enumerate(_STATES)}
     return sorted(found, key=lambda each: (order[each.state], -each.calls, each.slug))[:LIST_MOST]
+
+
+def _state_without_row(address: str | None, calls: int, failing: Mapping[str, int] | None) -> str:
+    if address is None:
+        return "removed"
+    return _state(address, calls, failing) if address else "built in"
 
 
 def _state(address: str, calls: int, failing: Mapping[str, int] | None) -> str:

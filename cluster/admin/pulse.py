@@ -48,7 +48,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "feed": [_fed(each) for each in pulse.pulse_feed(workspace_ids=ids)],
         "workers": pulse.pulse_workers(now=now),
         "endpoints": endpoints_health(
-            workspace_ids=ids, calls=day.calls, failing=wiring.endpoints_failing()
+            workspace_ids=ids,
+            calls=day.calls,
+            failing=wiring.endpoints_failing(),
+            rowless=wiring.endpoints_rowless(),
         ),
         "phases": phases,
         "questions": questions_waiting(request),
