@@ -11,6 +11,7 @@ from knowledge import wiring
 from knowledge.core.types import DocumentInput
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.core.untrusted import fault
 from mcp_server import fitting
 from mcp_server.bridge import Desk
 from mcp_server.schemas import Added, HitOut, Hits
@@ -77,6 +78,9 @@ def register(server: MCPServer, desk: Desk) -> None:
 
 
 def _add(*, workspace_id: str, collection: str, title: str, text: str) -> str:
+    wrong = fault([title, text])
+    if wrong:
+        raise InputInvalid(f"The document was not added: {wrong}")
     wiring.collection_ensure(workspace_id=workspace_id, slug=collection)
     external_id = "mcp:" + hashlib.sha256(title.encode()).hexdigest()[:32]
     document = DocumentInput(external_id=external_id, title=title, text=text)

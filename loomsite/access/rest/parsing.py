@@ -27,6 +27,10 @@ class JsonParser(BaseParser):
     ) -> Any:  # noqa: ANN401 -- whatever JSON holds
         view = (parser_context or {}).get("view")
         limit: int = getattr(view, "max_body_bytes", MAX_BODY_BYTES)
+        request = (parser_context or {}).get("request")
+        announced = str(request.META.get("CONTENT_LENGTH") or "") if request is not None else ""
+        if announced.isdecimal() and int(announced[:18]) > limit:
+            raise BodyTooLarge(limit_bytes=limit)
         raw = stream.read(limit + 1)
         if len(raw) > limit:
             raise BodyTooLarge(limit_bytes=limit)

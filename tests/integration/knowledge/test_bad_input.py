@@ -91,20 +91,33 @@ def test_the_command_says_of_each_bad_file_what_is_wrong_and_keeps_the_good_ones
     assert found[0].external_id == "broken.txt"
 
 
-def test_an_upload_of_500_mb_is_refused_by_its_length_before_it_is_read():
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "application/json"])
+def test_a_body_of_500_mb_is_refused_by_its_length_before_it_is_read(kind):
     client = make_tenant().client()
 
     answer: Any = client.generic(
         "POST",
         "/api/v1/documents",
         b"x",
-        content_type="multipart/form-data; boundary=b",
+        content_type=kind,
         CONTENT_LENGTH=str(500 * 1024 * 1024),
     )
 
     assert answer.status_code == 413
     assert answer["Content-Type"] == "application/problem+json"
     assert Document.objects.count() == Collection.objects.count() == 0
+
+
+@pytest.mark.parametrize("field", ["text", "title", "external_id"])
+def test_rest_says_that_a_text_holds_a_null_byte_and_keeps_nothing(field):
+    client = make_tenant().client()
+    body = {"collection": "docs", "title": "t", "text": "alpha", "external_id": "x"}
+
+    answer = client.post("/api/v1/documents", {**body, field: "alpha\x00beta"}, format="json")
+
+    assert answer.status_code == 400
+    assert "U+0000" in answer.content.decode()
+    assert Document.objects.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -115,6 +128,8 @@ def test_an_upload_of_500_mb_is_refused_by_its_length_before_it_is_read():
         ({"title": "t", "text": "x", "collection": "not a slug"}, "cannot name a collection"),
         ({"title": "", "text": "x"}, "title"),
         ({"title": "t", "text": 7}, "text"),
+        ({"title": "t", "text": "alpha\x00beta"}, "U+0000"),
+        ({"title": "a\x00b", "text": "alpha"}, "U+0000"),
     ],
 )
 def test_mcp_says_what_is_wrong_with_a_text_and_keeps_nothing(arguments, says):
