@@ -24,7 +24,7 @@ from knowledge.core.errors import (
     ReembeddingMissing,
     SearchInvalid,
 )
-from knowledge.models import Collection, Document, Reembedding
+from knowledge.models import Chunk, Collection, Document, Reembedding
 from loomsite.access.core import cursors
 
 
@@ -77,6 +77,12 @@ def scope_list(*, workspace_id: UUID | str, scopes: Sequence[str]) -> list[int]:
         slug__in=[scope_slug(scope) for scope in scopes],
     )
     return list(rows.order_by("id").values_list("id", flat=True))
+
+
+def memory_ids(*, chunk_ids: Iterable[int]) -> dict[int, str]:
+    """Return which memory each of these chunks is; they were found in what the asker may see."""
+    rows = Chunk.objects.filter(pk__in=list(chunk_ids), document__collection__kind="memory")
+    return dict(rows.values_list("pk", "document__external_id"))
 
 
 def scope_slug(scope: str) -> str:

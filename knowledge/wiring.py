@@ -8,10 +8,10 @@ from uuid import UUID
 
 from knowledge import conf, selectors
 from knowledge.assembly import Engines
-from knowledge.core import filtering, retrieval
+from knowledge.core import filtering, neighbours, retrieval
 from knowledge.core.citations import Citation, CitationProblem, check_citations
 from knowledge.core.errors import KnowledgeError, SearchInvalid
-from knowledge.core.lists import Space
+from knowledge.core.lists import Space, first
 from knowledge.core.ports import Embedder
 from knowledge.core.types import DocumentInput, Filters, Fusion, GroupBy, Hit, SearchQuery
 from knowledge.embedders.minilm import MODEL_ID
@@ -108,25 +108,31 @@ def memory_find(
     query: str,
     meaning: bool = True,
     fusion: Fusion = "convex",
-) -> dict[str, float]:
-    """Return the scores of the memories of these scopes that fit best, by their ids.
+) -> neighbours.Found:
+    """Return what words and vectors find among the memories of these scopes.
 
     `meaning` False searches words alone.
     """
     numbers = selectors.scope_list(workspace_id=workspace_id, scopes=scopes)
     text = query[: retrieval.MAX_QUERY_CHARS]
     if not numbers or not text.strip():
-        return {}
+        return neighbours.Found(words={}, meaning={})
     shown = Filters(tags=(memory.SHOWN,))
-    spaces = _spaces(workspace_id, numbers, shown, embedder())[0] if meaning else []
-    hits = retrieval.search(
-        SearchQuery(text=text, limit=retrieval.MAX_LIMIT, fusion=fusion),
+    lists = first(
+        SearchQuery(text=text, fusion=fusion),
         index=DatabaseIndex(
             workspace_id=workspace_id, collection_ids=numbers, model_id=None, filters=shown
         ),
-        spaces=spaces,
+        spaces=_spaces(workspace_id, numbers, shown, embedder())[0] if meaning else [],
+        depth=neighbours.DEPTH,
     )
-    return {hit.external_id: hit.score for hit in hits}
+    by_words = {item.chunk_id: item.score for item in lists.lexical}
+    by_meaning = {item.chunk_id: item.score for item in lists.dense}
+    ids = selectors.memory_ids(chunk_ids=by_words.keys() | by_meaning.keys())
+    return neighbours.Found(
+        words={ids[chunk]: score for chunk, score in by_words.items() if chunk in ids},
+        meaning={ids[chunk]: score for chunk, score in by_meaning.items() if chunk in ids},
+    )
 
 
 def memory_vectors(

@@ -17,7 +17,7 @@ from agents.models import MemoryEntry
 from agents.store import memory_neighbours, memory_uses
 from agents.store.codec import json_storable, storable
 from knowledge import wiring as knowledge
-from knowledge.core.neighbours import embedding_texts, mean, with_neighbours
+from knowledge.core.neighbours import embedding_texts, fits, mean
 from knowledge.core.types import Fusion
 from loomsite.access.bridge import db
 
@@ -303,14 +303,14 @@ def search(
     Rejected entries and those that hold no longer are left out. `meaning` False searches words
     alone.
     """
-    fits = knowledge.memory_find(
+    found = knowledge.memory_find(
         workspace_id=workspace_id,
         scopes=[str(scope) for scope in scopes],
         query=storable(query),
         meaning=meaning,
         fusion=fusion,
     )
-    joined = with_neighbours(fits, memory_neighbours.of_entries(list(fits)))
+    joined = fits(found, memory_neighbours.of_entries(list(found.words)), fusion=fusion)
     best = sorted(joined, key=lambda key: (-joined[key], key))[: max(_CANDIDATES, limit)]
     rows = list(_visible(workspace_id, scopes, now).filter(pk__in=best))
     trust = memory_uses.trust([row.pk for row in rows])

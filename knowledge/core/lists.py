@@ -45,7 +45,7 @@ def gather(query: SearchQuery, *, index: Index, spaces: Sequence[Space], fused: 
     Raises:
         EmbeddingUnavailable: From an embedder.
     """
-    lists = _first(query, index=index, spaces=spaces)
+    lists = first(query, index=index, spaces=spaces)
     both = query.fusion in ("convex", "rrf")
     near = query.feedback and both and bool(lists.vectors)
     expand = query.expand and query.fusion != "dense" and bool(lists.weights)
@@ -62,7 +62,14 @@ def query_terms(query: SearchQuery, language: str) -> list[str]:
     return analyze(query.text, language=language, query=True)
 
 
-def _first(query: SearchQuery, *, index: Index, spaces: Sequence[Space]) -> Lists:
+def first(
+    query: SearchQuery, *, index: Index, spaces: Sequence[Space], depth: int = DEPTH
+) -> Lists:
+    """Return both lists as the query alone finds them, `depth` long each.
+
+    Raises:
+        EmbeddingUnavailable: From an embedder.
+    """
     counts: Counter[int] = Counter()
     for language in query.languages:  # a term of two languages counts once
         counts |= Counter(term_id(term) for term in query_terms(query, language))
@@ -70,26 +77,26 @@ def _first(query: SearchQuery, *, index: Index, spaces: Sequence[Space]) -> List
     weights = query_weights(counts, statistics)
     lexical: list[Scored] = []
     if weights and query.fusion != "dense":
-        lexical = index.lexical(weights, statistics=statistics, limit=DEPTH)
+        lexical = index.lexical(weights, statistics=statistics, limit=depth)
     vectors: list[tuple[Space, Sequence[float]]] = []
     if query.fusion != "lexical" and statistics.chunk_count:
         vectors = [(space, space.embedder.embed([query.text])[0]) for space in spaces]
     return Lists(
         lexical=lexical,
-        dense=_dense(vectors),
+        dense=_dense(vectors, depth),
         weights=weights,
         statistics=statistics,
         vectors=vectors,
     )
 
 
-def _dense(vectors: Sequence[tuple[Space, Sequence[float]]]) -> list[Scored]:
-    lists = [space.index.dense(vector, limit=DEPTH) for space, vector in vectors]
+def _dense(vectors: Sequence[tuple[Space, Sequence[float]]], depth: int = DEPTH) -> list[Scored]:
+    lists = [space.index.dense(vector, limit=depth) for space, vector in vectors]
     if len(lists) < 2:  # noqa: PLR2004 -- with one model nothing has to be made comparable
         return lists[0] if lists else []
     # Cosines of two models do not compare; their places between their own worst and best do.
     joined = {chunk: score for scored in lists for chunk, score in min_max(scored).items()}
-    return best(joined, limit=DEPTH)
+    return best(joined, limit=depth)
 
 
 def _moved(lists: Lists, top: Sequence[int]) -> Sequence[Scored]:
