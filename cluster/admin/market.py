@@ -5,12 +5,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from cluster.admin.base import ClusterAdmin
+from cluster.core.splitting import BINS
 from cluster.models import (
     Auction,
     Bid,
     Domain,
     Family,
     MarketEntry,
+    SplitCell,
 )
 from loomsite.access.admin.display import (
     ago,
@@ -39,6 +41,28 @@ class FamilyAdmin(ClusterAdmin):
     list_display = ("slug", number("m"), number("v"), number("slope_m"), number("slope_v"), "rev")
     search_fields = ("slug",)
     empty = "A family is the line of a blueprint: what one learns is a head start for the next."
+
+
+@admin.register(SplitCell)
+class SplitCellAdmin(ClusterAdmin):
+    list_display = ("domain_or_all", "arm", "complexity", number("n"), "worth")
+    list_display_links = ("domain_or_all",)
+    list_filter = ("arm",)
+    search_fields = ("domain",)
+    ordering = ("workspace", "domain", "bin", "arm")
+    empty = "What working alone and splitting were worth, once tasks of both kinds were judged."
+
+    @display(description="domain")
+    def domain_or_all(self, cell: SplitCell) -> str:
+        return cell.domain or "all domains"
+
+    @display(description="complexity")
+    def complexity(self, cell: SplitCell) -> str:
+        return f"{cell.bin / BINS:.2f} to {(cell.bin + 1) / BINS:.2f}"
+
+    @display(description="beyond the forecast, on average")
+    def worth(self, cell: SplitCell) -> str:
+        return f"{cell.total / cell.n:+.2f}" if cell.n else "not seen"
 
 
 # ---------------------------------------------------------------- the journal of the market

@@ -54,6 +54,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Item, ...]], ...]] = (
             ("Ledger", "receipt_long", "cluster_marketentry"),
             ("Lifecycle", "cycle", "cluster_lifecycleevent"),
             ("Calibration", "tune", "cluster_calibration:reliability"),
+            ("Splits", "call_split", "cluster_splitcell"),
             ("Judge", "balance", "cluster_calibrationcase:judge"),
         ),
     ),

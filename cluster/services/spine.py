@@ -174,7 +174,7 @@ def _record(task: Task, step: Record, view: TaskView, now: datetime) -> Scaled |
     _advance(task, phase, now, message=message)
     if not isinstance(result, Scaled):
         return None
-    if result.split:
+    if result.split and task.cancel_requested_at is None:
         # At once: between the look at the tree and its growth nobody else may grow it.
         _spawn(task, scale.spawn(result), now)
     return result

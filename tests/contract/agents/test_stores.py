@@ -78,7 +78,7 @@ def in_database() -> Stores:
             owner=WORKSPACE,
             readable=(WORKSPACE,),
             provenance={},
-            embedder=None,
+            embed=None,
             fence=open_fence,
         ),
         sessions=DbSessions(workspace_id=workspace_id, agent_id=request.agent_id, fence=open_fence),

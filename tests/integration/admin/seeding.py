@@ -235,6 +235,7 @@ class Seeds:
             at=now,
         )  # fmt: skip
         self.make(c.Calibration, workspace=w, domain=domain, bin=3, n=1, forecast_sum=0.3)
+        self.make(c.SplitCell, workspace=w, domain=domain.slug, arm="split", bin=3, n=2, total=0.3)
 
     def _knowledge(self, tag: str) -> None:
         w = self.workspace

@@ -8,6 +8,7 @@ import pytest
 from agents import wiring
 from agents.models import MemoryUse, Run, SkillUse
 from agents.services.holdouts import FROM_RUNS, held_out_of
+from agents.services.runs import run_open
 from agents.services.skills import skill_import
 from loomsite.access.models import Workspace
 from tests.factories.agents import make_agent, make_request, make_workspace, open_fence
@@ -42,7 +43,7 @@ def share(workspace_id, value, *, runs=FROM_RUNS):
     agent_id = make_agent(workspace_id)
     for _ in range(runs):
         request = make_request(workspace_id, agent_id)
-        wiring.runs.run_open(request=request, fence=open_fence)
+        run_open(request=request, fence=open_fence)
     return agent_id
 
 
@@ -99,11 +100,11 @@ def test_every_other_run_gets_them_and_that_is_noted_too(workspace_id, server):
 def test_a_run_keeps_its_lot_and_a_young_workspace_draws_none(workspace_id):
     agent_id = share(workspace_id, 1, runs=3)
     young = make_request(workspace_id, agent_id)
-    first = wiring.runs.run_open(request=young, fence=open_fence)
+    first = run_open(request=young, fence=open_fence)
     Workspace.objects.filter(id=workspace_id).update(settings={})
     share(workspace_id, 1)
 
-    again = wiring.runs.run_open(request=young, fence=open_fence)
+    again = run_open(request=young, fence=open_fence)
 
     assert (first.held_out, again.held_out) == ((), ())
 

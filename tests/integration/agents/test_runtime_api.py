@@ -57,7 +57,6 @@ def test_a_conversation_is_listed_read_and_forgotten(tenant):
     rest = client.get(first["next"]).json()
     memory_remember(
         workspace_id=workspace_id, text="It is red.", scope="session", scope_id="s",
-        embed=lambda texts: [[0.0] * 384 for _ in texts], embedding_model="none",
     )  # fmt: skip
     gone = client.delete(f"{API}/sessions/{session_id}")
 
