@@ -58,7 +58,7 @@ def learn(
     cosine = trust.cosine + (near - trust.cosine) / trust.cosine_n
     right, count = trust.label, trust.label_n
     if label is not None:
-        right += (weights[label] - right) / count
+        right += (weights.get(label, 0.0) - right) / count
         count = min(count + 1.0, COUNT_MAX)
     return Trust(
         cosine=min(max(cosine, COSINE_MIN), COSINE_MAX),

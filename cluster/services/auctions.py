@@ -163,7 +163,9 @@ def _held(
         seed=seed, now=now,
     )  # fmt: skip
     rows = AgentNode.objects.filter(id__in=listed.node_ids).select_related("agent", "family")
-    nodes = list(rows.defer("own", "influence", "family__tiled").order_by("id"))
+    # Instructions and the like are long, and no bid is made of them.
+    unread = ("own", "influence", "family__tiled", "agent__instructions", "agent__description")
+    nodes = list(rows.defer(*unread).order_by("id"))
     result = market.choose(
         book,
         population_field(book.space, nodes),

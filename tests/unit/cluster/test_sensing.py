@@ -49,6 +49,14 @@ def test_nothing_to_weigh_is_nothing():
     assert weigh({}, None, Trust()) == {}
 
 
+def test_a_label_whose_domain_has_no_weight_any_more_counts_as_wrong():
+    before = Trust()
+
+    after = learn(before, {"code": 0.4}, "law", {"code": 1.0})
+
+    assert after.label < before.label
+
+
 def test_a_similarity_that_is_no_number_is_refused():
     with pytest.raises(ScoreInvalid, match="similarity to 'code'"):
         weigh({"code": math.nan}, None, Trust())
