@@ -13,7 +13,7 @@ from agents.services import memories
 from knowledge.core.errors import KnowledgeError
 from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
-from loomsite.access.admin.display import ago, badge, number, row, short
+from loomsite.access.admin.display import ago, badge, cut, number, row, short
 from loomsite.access.admin.reach import OPERATOR
 
 _REVIEW = {"accepted": "success", "pending": "warning", "rejected": "danger"}
@@ -150,6 +150,10 @@ class MemoryUseAdmin(AgentsAdmin):
     )
     list_select_related = ("memory", "run__agent")
     ordering = ("-id",)
+
+    def page_title(self, row: MemoryUse) -> str:
+        return f"Recalled: {cut(row.memory)}"
+
     empty = "What is remembered is put before runs where it fits, and noted here."
 
 
@@ -159,4 +163,8 @@ class MemoryRevisionAdmin(AgentsAdmin):
     list_display = (row("memory", "memory"), "actor", ago("at"))
     list_select_related = ("memory",)
     ordering = ("-id",)
+
+    def page_title(self, row: MemoryRevision) -> str:
+        return f"Said before: {cut(row.memory)}"
+
     empty = "What entries said before somebody changed or merged them."

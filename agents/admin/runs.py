@@ -19,7 +19,7 @@ from agents.models import (
     Violation,
 )
 from agents.selectors.runs import artifact_content, run_steps
-from loomsite.access.admin.display import ago, badge, row, short, task, usd
+from loomsite.access.admin.display import ago, badge, cut, row, short, task, usd
 
 _RUN = {"running": "info", "suspended": "warning", "ended": "success"}
 
@@ -47,6 +47,9 @@ class RunAdmin(AgentsAdmin):
         usd("cost_usd"), "started_at", "ended_at",
     )  # fmt: skip
     empty = "A run is one agent's attempt at a task. Submit a task to see one."
+
+    def page_title(self, row: Run) -> str:
+        return f"{row.agent}: {cut(row.goal)}"
 
     def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:  # noqa: ARG002 -- the base's
         if obj is None:

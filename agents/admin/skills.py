@@ -258,6 +258,10 @@ class SkillUseAdmin(AgentsAdmin):
     list_display_links = ("by",)
     list_select_related = ("skill", "run")
     ordering = ("-id",)
+
+    def page_title(self, row: SkillUse) -> str:
+        return f"{row.skill} in a run"
+
     empty = (
         "Skills that a run's goal called for are noted here, and whether the lot kept them away."
     )

@@ -126,7 +126,8 @@ def _picture(page: Page, url: str, into: Path) -> None:
     page.goto(url)
     page.wait_for_timeout(_SETTLE_MS)
     tall = page.evaluate(
-        "Math.max(...[...document.querySelectorAll('*')].map((each) => each.scrollHeight))"
+        "Math.max(...[...document.querySelectorAll('#main, #main *')]"
+        ".map((each) => each.scrollHeight))"
     )
     page.set_viewport_size({"width": 1440, "height": min(max(int(tall), 900), 3_200)})
     page.wait_for_timeout(_SETTLE_MS)

@@ -8,7 +8,16 @@ from typing import Final
 
 from django.utils import timezone
 
-from agents.models import Agent, Approval, Budget, BudgetWindow, MemoryEntry, Skill, UsageEntry
+from agents.models import (
+    Agent,
+    Approval,
+    Budget,
+    BudgetWindow,
+    Endpoint,
+    MemoryEntry,
+    Skill,
+    UsageEntry,
+)
 from cluster.models import AgentNode, Event, PhaseRecord, Schedule, Task, Worker
 from loomsite.access.models import AuditEntry, Workspace
 from loomsite.access.services import apikey_create
@@ -116,8 +125,16 @@ def _waiting(workspace: Workspace, now: datetime, agents: list[Agent]) -> None:
 
 def _population(workspace: Workspace, rng: random.Random, now: datetime) -> None:
     gone = Worker.objects.create(name="worker@rack-2", slots=64, running=5)
-    Worker.objects.filter(pk=gone.pk).update(seen_at=now - timedelta(hours=3))
-    Worker.objects.create(name="worker@old-laptop", slots=16, stopped_at=now - timedelta(days=2))
+    old = Worker.objects.create(name="worker@old-laptop", slots=16)
+    for row, days, ended in ((gone, 1, timedelta(hours=3)), (old, 6, timedelta(days=2))):
+        Worker.objects.filter(pk=row.pk).update(
+            started_at=now - timedelta(days=days), seen_at=now - ended,
+            stopped_at=now - ended if row is old else None,
+        )  # fmt: skip
+    Endpoint.objects.create(
+        workspace=workspace, slug="house-models", name="House models", model="large-model",
+        base_url="https://models.example.com/v1",
+    )  # fmt: skip
     for node in AgentNode.objects.filter(workspace=workspace):
         node.task_count, node.cost_usd = rng.randint(12, 60), Decimal("0.85")
         node.save(update_fields=["task_count", "cost_usd"])

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from agents.models import Approval, Skill, Tool
 from cluster.models import Blueprint, Task
+from cluster.services.blueprints import blueprint_import
 from loomsite.access.models import AuditEntry
 from tests.integration.admin.seeding import EVIL, Seeds, member
 
@@ -122,3 +123,53 @@ def test_a_question_whose_task_is_gone_does_not_break_the_inbox(client, seeds) -
     )
 
     assert client.get(_inbox()).status_code == 200
+
+
+def _decide(client: Client, row: object, name: str, reason: str = "looked at it"):
+    page = client.get(_inbox()).content.decode()
+    meta = type(row)._meta
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_do", args=[row.pk, name])
+    assert f'formaction="{url}"' in page, f"the inbox has no button {name}"
+    return client.post(url, {"reason": reason, "back": _inbox()}, follow=True)
+
+
+@pytest.mark.parametrize(("button", "state"), [("approve", "active"), ("refuse", "retired")])
+def test_a_draft_of_a_blueprint_is_decided_in_the_inbox(button, state, client, seeds) -> None:
+    (draft,) = seeds.rows[Blueprint]
+    Blueprint.objects.filter(pk=draft.pk).delete()
+    made = blueprint_import(
+        workspace_id=str(seeds.workspace.pk),
+        document={"slug": "drafted", "spec": {"name": "Drafted", "instructions": "Be brief."}},
+        actor="user:ines",
+        reason="wanted",
+    )
+    Blueprint.objects.filter(pk=made).update(state="draft")
+    draft = Blueprint.objects.get(pk=made)
+
+    _decide(client, draft, button, "")
+    untouched = Blueprint.objects.get(pk=made).state
+    answer = _decide(client, draft, button)
+
+    assert (untouched, Blueprint.objects.get(pk=made).state) == ("draft", state)
+    assert "drafted v1" not in answer.content.decode().partition("Drafts of blueprints")[2]
+    assert AuditEntry.objects.filter(action=f"blueprint.{button}", reason="looked at it").exists()
+
+
+@pytest.mark.parametrize(("button", "enabled"), [("accept", True), ("refuse", False)])
+def test_a_changed_tool_is_decided_in_the_inbox(button, enabled, client, seeds) -> None:
+    (tool,) = seeds.rows[Tool]
+
+    _decide(client, tool, button)
+    tool.refresh_from_db()
+
+    assert (tool.pending, tool.enabled) == ({}, enabled)
+    assert (tool.description == f"new {EVIL}") is enabled
+
+
+def test_a_refused_draft_of_a_skill_is_retired(client, seeds) -> None:
+    (skill,) = seeds.rows[Skill]
+
+    _decide(client, skill, "retire")
+    skill.refresh_from_db()
+
+    assert skill.state == "retired"
