@@ -179,7 +179,7 @@ ASGI_APPLICATION = "loomsite.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "loomsite" / "templates"],  # before the theme's, which ours extend
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

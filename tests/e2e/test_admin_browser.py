@@ -20,6 +20,15 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 _LONG_MS = 60_000
+_FOCUS = """(() => {
+    const at = document.activeElement;
+    const shown = getComputedStyle(at);
+    return {
+        inside: Boolean(at.closest("#content")) && at.id !== "content",
+        outline: shown.boxShadow !== "none" ? "shadow" : shown.outlineStyle,
+        what: at.outerHTML.slice(0, 120),
+    };
+})()"""
 _MAIN_PAGES = [
     "", "cluster/task/", "cluster/task/add/", "agents/approval/",
     "agents/approval/inbox/", "cluster/schedule/",
@@ -152,4 +161,37 @@ def test_an_approval_is_answered_in_the_inbox_and_the_task_goes_on(
 
     assert answered == [("answered", "approve", "by registered mail", "user:admin")]
     assert queued == [("queued",)]
+    assert visit.troubles == []
+
+
+def test_pulse_a_task_and_the_inbox_are_worked_with_the_keyboard_alone(
+    stack: Stack, visit: Visit
+) -> None:
+    visit.sign_in(stack.admin_password)
+    page = visit.page
+    visit.open("cluster/task/add/")
+    page.get_by_label("Goal").fill("Say what a loom is.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#task-live")).to_be_visible()
+    task = page.url.split("/admin/")[1]
+
+    for path, stops in (("", 3), (task, 3), ("agents/approval/inbox/", 1)):
+        visit.open(path)
+        page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        for _ in range(stops):
+            page.keyboard.press("Tab")
+            at = page.evaluate(_FOCUS)
+            assert at["inside"], f"{path}: {at}"
+            assert at["outline"] not in {"none", ""}, f"{path}: {at}"
+
+    visit.open("")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('canvas[data-chart]')].filter((each) =>"
+        " each.getAttribute('role') !== 'img' || !each.getAttribute('aria-label')).length"
+    )
+    assert (page.locator("canvas[data-chart]").count() >= 2, unnamed) == (True, 0)
     assert visit.troubles == []
