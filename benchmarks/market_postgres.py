@@ -6,10 +6,13 @@ connection's backend together), and what the machine's load was.
 """
 
 import argparse
+import cProfile
 import os
+import pstats
 import sys
 import tempfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -58,7 +61,7 @@ def _measure(told: argparse.Namespace) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         cursor.execute("SELECT pg_backend_pid()")
-        (backend,) = cursor.fetchone()
+        backend = int(cursor.fetchall()[0][0])
     slugs = list(Domain.objects.filter(workspace_id=workspace_id).values_list("slug", flat=True))
     rng = Random(1)  # noqa: S311 -- dice, no secrets
     tasks = [
@@ -76,7 +79,7 @@ def _measure(told: argparse.Namespace) -> bool:
         step = HoldAuction(weights=weights(), complexity=rng.random(), tools=(), agent=None)
         with transaction.atomic():
             hammer = auctions.auction_hold(
-                task=tasks[n], step=step, spent_usd=0, now=timezone.now()
+                task=tasks[n], step=step, spent_usd=Decimal(0), now=timezone.now()
             )
             assert hammer.kind == "won", hammer
 
@@ -115,11 +118,8 @@ def _timed(
         act(1)
     walls: list[float] = []
     began_cpu = _cpu_s(backend)
+    profile = cProfile.Profile()
     if profiled:
-        import cProfile  # noqa: PLC0415
-        import pstats  # noqa: PLC0415
-
-        profile = cProfile.Profile()
         profile.enable()
     for n in range(2, repeat):
         began = perf_counter()

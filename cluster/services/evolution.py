@@ -133,7 +133,7 @@ def successes_of(*, workspace_id: str) -> list[Success]:
     found: list[Success] = []
     for line in lines:
         run = runs.get((str(line.task_id), str(line.node.agent_id)))
-        if run is None or str(run.pk) in used or line.score is None:
+        if run is None or str(run.pk) in used or line.score is None or line.task is None:
             continue
         used.add(str(run.pk))
         found.append(
