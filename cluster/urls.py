@@ -1,8 +1,16 @@
 """Where the cluster answers, below `/api/v1/`."""
 
-from django.urls import path
+from collections.abc import Mapping
+
+from django.urls import URLPattern, path
 
 from cluster.api import blueprints, nodes, rewards, schedules, tasks, webhooks
+from loomsite.access.rest.views import ApiView
+
+
+def _actions(row: str, views: Mapping[str, type[ApiView]]) -> list[URLPattern]:
+    return [path(f"{row}/{name}", view.as_view()) for name, view in views.items()]
+
 
 urlpatterns = [
     path("blueprints", blueprints.BlueprintListView.as_view()),
@@ -13,19 +21,11 @@ urlpatterns = [
     path("blueprints/<uuid:blueprint_id>/diff", blueprints.BlueprintDiffView.as_view()),
     path("blueprints/<uuid:blueprint_id>/export", blueprints.BlueprintExportView.as_view()),
     path("blueprints/<uuid:blueprint_id>/revise", blueprints.BlueprintReviseView.as_view()),
-    path("blueprints/<uuid:blueprint_id>/approve", blueprints.BlueprintApproveView.as_view()),
-    path("blueprints/<uuid:blueprint_id>/refuse", blueprints.BlueprintRefuseView.as_view()),
-    path("blueprints/<uuid:blueprint_id>/promote", blueprints.BlueprintPromoteView.as_view()),
-    path("blueprints/<uuid:blueprint_id>/rollback", blueprints.BlueprintRollbackView.as_view()),
-    path("blueprints/<uuid:blueprint_id>/retire", blueprints.BlueprintRetireView.as_view()),
+    *_actions("blueprints/<uuid:blueprint_id>", blueprints.ACTIONS),
     path("nodes", nodes.NodeListView.as_view()),
     path("nodes/<uuid:node_id>", nodes.NodeView.as_view()),
     path("nodes/<uuid:node_id>/lifecycle", nodes.NodeLifecycleView.as_view()),
-    path("nodes/<uuid:node_id>/quarantine", nodes.NodeQuarantineView.as_view()),
-    path("nodes/<uuid:node_id>/release", nodes.NodeReleaseView.as_view()),
-    path("nodes/<uuid:node_id>/retire", nodes.NodeRetireView.as_view()),
-    path("nodes/<uuid:node_id>/undo", nodes.NodeUndoView.as_view()),
-    path("nodes/<uuid:node_id>/merge", nodes.NodeMergeView.as_view()),
+    *_actions("nodes/<uuid:node_id>", nodes.ACTIONS),
     path("rewards", rewards.RewardListView.as_view()),
     path("rewards/judge", rewards.JudgeView.as_view()),
     path("rewards/reliability", rewards.ReliabilityView.as_view()),
@@ -39,10 +39,7 @@ urlpatterns = [
     path("schedules/<uuid:schedule_id>/run", schedules.ScheduleRunView.as_view()),
     path("tasks", tasks.TaskListView.as_view()),
     path("tasks/<uuid:task_id>", tasks.TaskView.as_view()),
-    path("tasks/<uuid:task_id>/cancel", tasks.TaskCancelView.as_view()),
-    path("tasks/<uuid:task_id>/retry", tasks.TaskRetryView.as_view()),
-    path("tasks/<uuid:task_id>/reply", tasks.TaskReplyView.as_view()),
-    path("tasks/<uuid:task_id>/feedback", tasks.TaskFeedbackView.as_view()),
+    *_actions("tasks/<uuid:task_id>", tasks.ACTIONS),
     path("tasks/<uuid:task_id>/events", tasks.TaskEventsView.as_view()),
     path("tasks/<uuid:task_id>/tree", tasks.TaskTreeView.as_view()),
     path("tasks/<uuid:task_id>/auction", tasks.TaskAuctionView.as_view()),

@@ -123,7 +123,7 @@ class CollectionListView(ApiView):
         request=CollectionSerializer,
         responses={200: OpenApiTypes.OBJECT, 201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Make a collection; 200 when there is one of that slug already."""
         body = self.valid(CollectionSerializer)
         _, made = wiring.collection_ensure(workspace_id=self.principal.workspace_id, **body)
@@ -137,7 +137,7 @@ class CollectionView(ApiView):
     scopes: ClassVar = {"GET": _READ, "PATCH": _WRITE, "DELETE": _WRITE}
 
     @extend_schema(operation_id="collections_get", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, slug: str) -> Response:
         """Return a collection and how much is in it."""
         return Response(
             selectors.collection_detail(workspace_id=self.principal.workspace_id, slug=slug)
@@ -155,7 +155,7 @@ class CollectionView(ApiView):
         return self.get(request, slug)
 
     @extend_schema(operation_id="collections_delete", responses={204: None})
-    def delete(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, slug: str) -> Response:
         """Delete a collection with its documents."""
         wiring.collection_delete(workspace_id=self.principal.workspace_id, slug=slug)
         return Response(status=204)
@@ -184,7 +184,7 @@ class DocumentListView(ApiView):
         request=DocumentSerializer,
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Take a document in, as text or as a file, and queue its ingest.
 
         The collection is made when there is none. The same external id replaces a document; it
@@ -207,7 +207,7 @@ class DocumentView(ApiView):
     scopes: ClassVar = {"GET": _READ, "DELETE": _WRITE}
 
     @extend_schema(operation_id="documents_get", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, document_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, document_id: str) -> Response:
         """Return a document with the text that offsets of hits point into."""
         return Response(
             selectors.document_detail(
@@ -216,7 +216,7 @@ class DocumentView(ApiView):
         )
 
     @extend_schema(operation_id="documents_delete", responses={204: None})
-    def delete(self, request: Request, document_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, document_id: str) -> Response:
         """Delete a document and all that was derived from it."""
         wiring.document_delete(workspace_id=self.principal.workspace_id, document_id=document_id)
         return Response(status=204)
@@ -228,7 +228,7 @@ class DocumentRetryView(ApiView):
     @extend_schema(
         operation_id="documents_retry", request=None, responses={202: OpenApiTypes.OBJECT}
     )
-    def post(self, request: Request, document_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, document_id: str) -> Response:
         """Queue the ingest of a document again that failed."""
         workspace_id = self.principal.workspace_id
         wiring.document_retry(workspace_id=workspace_id, document_id=document_id)
@@ -255,7 +255,7 @@ class ReembeddingListView(ApiView):
         request=ReembeddingSerializer,
         responses={202: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Begin to move collections to another embedding model; they are searched all the while."""
         rows = wiring.reembedding_start(
             workspace_id=self.principal.workspace_id,
@@ -269,7 +269,7 @@ class ReembeddingView(ApiView):
     scopes: ClassVar = {"GET": _READ, "DELETE": "admin"}
 
     @extend_schema(operation_id="reembeddings_get", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, reembedding_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, reembedding_id: str) -> Response:
         """Return how far a move is."""
         return Response(
             selectors.reembedding_detail(
@@ -278,7 +278,7 @@ class ReembeddingView(ApiView):
         )
 
     @extend_schema(operation_id="reembeddings_cancel", responses={204: None})
-    def delete(self, request: Request, reembedding_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, reembedding_id: str) -> Response:
         """Give a move up; the old model goes on serving."""
         wiring.reembedding_cancel(
             workspace_id=self.principal.workspace_id, reembedding_id=reembedding_id
@@ -290,7 +290,7 @@ class SearchView(ApiView):
     scopes: ClassVar = {"POST": _READ}
 
     @extend_schema(operation_id="search", request=SearchSerializer, responses=OpenApiTypes.OBJECT)
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Find cited passages; offsets are into the document's text."""
         body = self.valid(SearchSerializer)
         collection = body.pop("collection")

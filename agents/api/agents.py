@@ -8,12 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.api.rendering import Words, paged, rendered
+from agents.api.rendering import RowView, Words
 from agents.selectors import catalogue
 from agents.services import agents
-from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import StrictSerializer, TextField
-from loomsite.access.rest.views import ApiView
 
 
 class AgentChangesSerializer(StrictSerializer):
@@ -46,64 +44,56 @@ class AgentSerializer(AgentChangesSerializer):
     name = TextField()
 
 
-class AgentListView(ApiView):
+class AgentListView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "POST": "agents:write"}
 
     @extend_schema(operation_id="agents_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the agents in service by slug; `?query=` narrows by words."""
-        page = page_of(request)
-        found = catalogue.agent_list(
-            workspace_id=self.principal.workspace_id,
-            query=request.query_params.get("query", ""),
-            cursor=page.cursor,
-            limit=page.limit,
-        )
-        return paged(request, found)
+        return self.listed(catalogue.agent_list, query=request.query_params.get("query", ""))
 
     @extend_schema(
         operation_id="agents_create", request=AgentSerializer, responses={201: OpenApiTypes.OBJECT}
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Make an agent."""
         workspace_id = self.principal.workspace_id
         agent_id = agents.agent_create(
             workspace_id=workspace_id, by=self.principal.actor, **self.valid(AgentSerializer)
         )
         row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent_id)
-        return Response(rendered(row), status=201)
+        return self.shown(row, status=201)
 
 
-class AgentView(ApiView):
+class AgentView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "agents:write", "DELETE": "agents:write"}
 
     @extend_schema(operation_id="agents_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, agent: str) -> Response:
         """Return an agent by id or slug."""
-        row = catalogue.agent_detail(workspace_id=self.principal.workspace_id, agent=agent)
-        return Response(rendered(row))
+        return self.shown(catalogue.agent_detail(**self.where))
 
     @extend_schema(
         operation_id="agents_update",
         request=AgentChangesSerializer,
         responses=OpenApiTypes.OBJECT,
     )
-    def patch(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- as above
+    def patch(self, request: Request, agent: str) -> Response:
         """Change an agent; a change of what it is makes a new version."""
         workspace_id = self.principal.workspace_id
-        row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent)
+        row = catalogue.agent_detail(**self.where)
         agents.agent_update(
             workspace_id=workspace_id,
             agent_id=row.id,
             by=self.principal.actor,
             **self.valid(AgentChangesSerializer),
         )
-        return Response(rendered(catalogue.agent_detail(workspace_id=workspace_id, agent=row.id)))
+        return self.shown(catalogue.agent_detail(workspace_id=workspace_id, agent=row.id))
 
     @extend_schema(operation_id="agents_retire", responses={204: None})
-    def delete(self, request: Request, agent: str) -> Response:  # noqa: ARG002 -- as above
+    def delete(self, request: Request, agent: str) -> Response:
         """Take an agent out of service; its runs stay."""
         workspace_id = self.principal.workspace_id
-        row = catalogue.agent_detail(workspace_id=workspace_id, agent=agent)
+        row = catalogue.agent_detail(**self.where)
         agents.agent_retire(workspace_id=workspace_id, agent_id=row.id)
         return Response(status=204)

@@ -9,12 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents import wiring
-from agents.api.rendering import paged, rendered
+from agents.api.rendering import RowView
 from agents.selectors import catalogue
 from agents.services import endpoints
-from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import JsonObjectField, StrictSerializer, TextField
-from loomsite.access.rest.views import ApiView
 
 
 class EndpointChangesSerializer(StrictSerializer):
@@ -35,65 +33,47 @@ class EndpointSerializer(EndpointChangesSerializer):
     base_url = TextField()
 
 
-class EndpointListView(ApiView):
+class EndpointListView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "POST": "admin"}
 
     @extend_schema(operation_id="endpoints_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the model endpoints by slug; secrets are never shown."""
-        page = page_of(request)
         wiring.workspace_prepare(self.principal.workspace_id)
-        found = catalogue.endpoint_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
+        return self.listed(catalogue.endpoint_list)
 
     @extend_schema(
         operation_id="endpoints_create",
         request=EndpointSerializer,
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Add an endpoint."""
-        workspace_id = self.principal.workspace_id
-        endpoint_id = wiring.endpoint_create(
-            workspace_id=workspace_id, **self.valid(EndpointSerializer)
-        )
-        row = catalogue.endpoint_detail(workspace_id=workspace_id, endpoint_id=endpoint_id)
-        return Response(rendered(row), status=201)
+        made = wiring.endpoint_create(**self.where, **self.valid(EndpointSerializer))
+        row = catalogue.endpoint_detail(**self.where, endpoint_id=made)
+        return self.shown(row, status=201)
 
 
-class EndpointView(ApiView):
+class EndpointView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "admin", "DELETE": "admin"}
 
     @extend_schema(operation_id="endpoints_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, endpoint_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, endpoint_id: str) -> Response:
         """Return an endpoint."""
-        row = catalogue.endpoint_detail(
-            workspace_id=self.principal.workspace_id, endpoint_id=str(endpoint_id)
-        )
-        return Response(rendered(row))
+        return self.shown(catalogue.endpoint_detail(**self.where))
 
     @extend_schema(
         operation_id="endpoints_update",
         request=EndpointChangesSerializer,
         responses=OpenApiTypes.OBJECT,
     )
-    def patch(self, request: Request, endpoint_id: str) -> Response:  # noqa: ARG002 -- as above
+    def patch(self, request: Request, endpoint_id: str) -> Response:
         """Change an endpoint."""
-        workspace_id, endpoint_id = self.principal.workspace_id, str(endpoint_id)
-        wiring.endpoint_update(
-            workspace_id=workspace_id,
-            endpoint_id=endpoint_id,
-            **self.valid(EndpointChangesSerializer),
-        )
-        row = catalogue.endpoint_detail(workspace_id=workspace_id, endpoint_id=endpoint_id)
-        return Response(rendered(row))
+        wiring.endpoint_update(**self.where, **self.valid(EndpointChangesSerializer))
+        return self.shown(catalogue.endpoint_detail(**self.where))
 
     @extend_schema(operation_id="endpoints_delete", responses={204: None})
-    def delete(self, request: Request, endpoint_id: str) -> Response:  # noqa: ARG002 -- as above
+    def delete(self, request: Request, endpoint_id: str) -> Response:
         """Remove an endpoint."""
-        endpoints.endpoint_delete(
-            workspace_id=self.principal.workspace_id, endpoint_id=str(endpoint_id)
-        )
+        endpoints.endpoint_delete(**self.where)
         return Response(status=204)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents import wiring
-from agents.api.rendering import paged, rendered
+from agents.api.rendering import RowView, rendered
 from agents.selectors import memories as entries
 from agents.selectors import memory_curation
 from agents.services import memories
@@ -66,7 +66,7 @@ class MemoryReviewSerializer(StrictSerializer):
     accepted = serializers.BooleanField()
 
 
-class MemoryListView(ApiView):
+class MemoryListView(RowView):
     scopes: ClassVar = {"GET": "memory:read", "POST": "memory:write", "DELETE": "memory:write"}
 
     @extend_schema(operation_id="memories_list", responses=OpenApiTypes.OBJECT)
@@ -94,25 +94,22 @@ class MemoryListView(ApiView):
                 workspace_id=workspace_id, view=view, limit=page.limit
             )
             return Response({"results": rendered(rows), "next": None})
-        found = entries.memory_list(
-            workspace_id=workspace_id,
+        return self.listed(
+            entries.memory_list,
             scope=request.query_params.get("scope"),
             subject=request.query_params.get("subject"),
             review=request.query_params.get("review"),
-            cursor=page.cursor,
-            limit=page.limit,
         )
-        return paged(request, found)
 
     @extend_schema(
         operation_id="memories_create",
         request=MemorySerializer,
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Remember a text."""
         memory_id = wiring.memory_remember(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             provenance={"source": self.principal.actor},
             **self.valid(MemorySerializer),
         )
@@ -122,7 +119,7 @@ class MemoryListView(ApiView):
     def delete(self, request: Request) -> Response:
         """Erase for good all that is remembered about `?subject=`, history included."""
         count = memories.memories_erase(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             subject=request.query_params.get("subject"),
         )
         return Response({"erased": count})
@@ -135,7 +132,7 @@ class MemoryExportView(ApiView):
     def get(self, request: Request) -> Response:
         """Return all that is kept about `?subject=`: entries, their history, and their uses."""
         exported = memory_curation.memories_export(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             subject=request.query_params.get("subject", ""),
         )
         return Response(exported)
@@ -149,11 +146,11 @@ class MemoryMergeView(ApiView):
         request=MemoryMergeSerializer,
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Put one entry in the place of several of one scope; those are closed and kept."""
         body = self.valid(MemoryMergeSerializer)
         memory_id = wiring.memories_merge(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             memory_ids=[str(item) for item in body["memory_ids"]],
             text=body.get("text"),
             actor=self.principal.actor,
@@ -165,13 +162,9 @@ class MemoryView(ApiView):
     scopes: ClassVar = {"GET": "memory:read", "PATCH": "memory:write", "DELETE": "memory:write"}
 
     @extend_schema(operation_id="memories_get", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, memory_id: str) -> Response:
         """Return an entry, its history, the runs it was put before, and what contradicts it."""
-        return Response(
-            memory_curation.memory_detail(
-                workspace_id=self.principal.workspace_id, memory_id=str(memory_id)
-            )
-        )
+        return Response(memory_curation.memory_detail(**self.where))
 
     @extend_schema(
         operation_id="memories_change",
@@ -181,17 +174,16 @@ class MemoryView(ApiView):
     def patch(self, request: Request, memory_id: str) -> Response:
         """Change an entry; what it said before stays in its history."""
         wiring.memory_edit(
-            workspace_id=self.principal.workspace_id,
-            memory_id=str(memory_id),
+            **self.where,
             actor=self.principal.actor,
             **self.valid(MemoryChangeSerializer),
         )
         return self.get(request, memory_id)
 
     @extend_schema(operation_id="memories_erase", responses={204: None})
-    def delete(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, memory_id: str) -> Response:
         """Erase an entry for good."""
-        memories.memory_erase(workspace_id=self.principal.workspace_id, memory_id=str(memory_id))
+        memories.memory_erase(**self.where)
         return Response(status=204)
 
 
@@ -201,11 +193,10 @@ class MemoryReviewView(ApiView):
     @extend_schema(
         operation_id="memories_review", request=MemoryReviewSerializer, responses={204: None}
     )
-    def post(self, request: Request, memory_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, memory_id: str) -> Response:
         """Accept an entry, or reject it so that it is recalled no more."""
         memories.memory_review(
-            workspace_id=self.principal.workspace_id,
-            memory_id=str(memory_id),
+            **self.where,
             **self.valid(MemoryReviewSerializer),
         )
         return Response(status=204)

@@ -34,17 +34,15 @@ class BudgetListView(ApiView):
     @extend_schema(operation_id="budgets_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the limits on spending, each with what its current period spent."""
-        rows = catalogue.budget_list(workspace_id=self.principal.workspace_id)
+        rows = catalogue.budget_list(**self.where)
         return page_response(request, rendered(rows), None)
 
     @extend_schema(
         operation_id="budgets_set", request=BudgetSerializer, responses=OpenApiTypes.OBJECT
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Set the limit of a scope and period."""
-        budget_id = services.budget_set(
-            workspace_id=self.principal.workspace_id, **self.valid(BudgetSerializer)
-        )
+        budget_id = services.budget_set(**self.where, **self.valid(BudgetSerializer))
         return Response({"id": budget_id})
 
 
@@ -52,9 +50,9 @@ class BudgetView(ApiView):
     scopes: ClassVar = {"DELETE": "admin"}
 
     @extend_schema(operation_id="budgets_delete", responses={204: None})
-    def delete(self, request: Request, budget_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, budget_id: str) -> Response:
         """Remove a limit."""
-        services.budget_delete(workspace_id=self.principal.workspace_id, budget_id=str(budget_id))
+        services.budget_delete(**self.where)
         return Response(status=204)
 
 
@@ -65,7 +63,7 @@ class UsageView(ApiView):
     def get(self, request: Request) -> Response:
         """Return what each model and purpose used in the last 30 days."""
         rows = runs.usage_by_model(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             since=timezone.now() - timedelta(days=_USAGE_DAYS),
         )
         return page_response(request, rendered(rows), None)

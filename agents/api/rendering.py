@@ -1,17 +1,15 @@
 """What every list and detail door of the agents shares."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.selectors.paging import Page
-from loomsite.access.rest.pagination import page_response
 from loomsite.access.rest.parsing import TextField
+from loomsite.access.rest.views import ApiView
 
 
 def rendered(value: Any) -> Any:  # noqa: ANN401 -- any view of a row
@@ -25,8 +23,21 @@ def rendered(value: Any) -> Any:  # noqa: ANN401 -- any view of a row
     return f"{value:.6f}" if isinstance(value, Decimal) else value
 
 
-def paged(request: Request, page: Page[Any]) -> Response:
-    return page_response(request, rendered(page.results), page.next_cursor)
+class RowView(ApiView):
+    """A view over selectors that give frozen values, or pages of them."""
+
+    def listed(
+        self, select: Callable[..., tuple[Sequence[Any], str | None]], **narrowed: object
+    ) -> Response:
+        def rows(**asked: object) -> tuple[Sequence[Any], str | None]:
+            found, following = select(**asked)
+            return rendered(found), following
+
+        return super().listed(rows, **narrowed)
+
+    def shown(self, value: object, *, status: int = 200) -> Response:
+        """Return a value of a selector, as JSON."""
+        return Response(rendered(value), status=status)
 
 
 class Words(serializers.ListField):

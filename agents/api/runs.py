@@ -8,57 +8,43 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.api.rendering import paged
+from agents.api.rendering import RowView
 from agents.selectors import runs
 from loomsite.access.core.errors import FieldError, InputInvalid
-from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.views import ApiView
 
 
-class ApprovalListView(ApiView):
+class ApprovalListView(RowView):
     scopes: ClassVar = {"GET": "tasks:read"}
 
     @extend_schema(operation_id="approvals_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the open questions to people, newest first; `?status=all` for every one."""
-        page = page_of(request)
         status = request.query_params.get("status", "open")
         if status not in {"open", "answered", "withdrawn", "all"}:
             message = "Use one of: open, answered, withdrawn, all."
             raise InputInvalid(
                 f"status: {message}", errors=(FieldError(field="status", message=message),)
             )
-        found = runs.approval_list(
-            workspace_id=self.principal.workspace_id,
-            status=None if status == "all" else status,
-            cursor=page.cursor,
-            limit=page.limit,
-        )
-        return paged(request, found)
+        return self.listed(runs.approval_list, status=None if status == "all" else status)
 
 
-class ArtifactListView(ApiView):
+class ArtifactListView(RowView):
     scopes: ClassVar = {"GET": "tasks:read"}
 
     @extend_schema(operation_id="artifacts_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List what runs kept, newest first."""
-        page = page_of(request)
-        found = runs.artifact_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
+        return self.listed(runs.artifact_list)
 
 
 class ArtifactView(ApiView):
     scopes: ClassVar = {"GET": "tasks:read"}
 
     @extend_schema(operation_id="artifacts_content", responses=OpenApiTypes.BINARY)
-    def get(self, request: Request, artifact_id: str) -> HttpResponse:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, artifact_id: str) -> HttpResponse:
         """Return an artifact's content, to be saved and not shown: it is what a tool gave."""
-        name, media_type, content = runs.artifact_content(
-            workspace_id=self.principal.workspace_id, artifact_id=str(artifact_id)
-        )
+        name, media_type, content = runs.artifact_content(**self.where)
         response = HttpResponse(content, content_type=media_type)
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name if c.isascii())
         response["Content-Disposition"] = f'attachment; filename="{safe or "artifact"}"'

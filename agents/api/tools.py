@@ -13,14 +13,13 @@ from rest_framework.response import Response
 
 from agents import wiring
 from agents.api.mcp import ReviewSerializer
-from agents.api.rendering import Words, paged, rendered
+from agents.api.rendering import RowView, Words
 from agents.selectors import catalogue
 from agents.selectors import tools as tool_selectors
 from agents.services import catalogue as services
 from agents.services import mcp_tools, skills
 from agents.skills.loader import MAX_TOTAL_BYTES
 from loomsite.access.core.errors import BodyTooLarge
-from loomsite.access.rest.pagination import page_of
 from loomsite.access.rest.parsing import JsonObjectField, JsonParser, StrictSerializer, TextField
 from loomsite.access.rest.views import ApiView
 
@@ -71,38 +70,32 @@ class SkillStateSerializer(StrictSerializer):
     state = TextField()
 
 
-class ToolListView(ApiView):
+class ToolListView(RowView):
     scopes: ClassVar = {"GET": "agents:read"}
 
     @extend_schema(operation_id="tools_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the tools agents may be granted, by name."""
-        page = page_of(request)
         wiring.workspace_prepare(self.principal.workspace_id)
-        found = tool_selectors.tool_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
+        return self.listed(tool_selectors.tool_list)
 
 
-class ToolView(ApiView):
+class ToolView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "admin"}
 
     @extend_schema(operation_id="tools_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, name: str) -> Response:
         """Return a tool with its parameters; `pending` is what is held of it for review."""
         wiring.workspace_prepare(self.principal.workspace_id)
-        found = tool_selectors.tool_detail(workspace_id=self.principal.workspace_id, name=name)
-        return Response(rendered(found))
+        return self.shown(tool_selectors.tool_detail(**self.where))
 
     @extend_schema(
         operation_id="tools_update", request=ToolChangesSerializer, responses={204: None}
     )
-    def patch(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def patch(self, request: Request, name: str) -> Response:
         """Switch a tool on or off, or change how long a call may take and what it may reach."""
         services.tool_update(
-            workspace_id=self.principal.workspace_id,
-            name=name,
+            **self.where,
             **self.valid(ToolChangesSerializer),
         )
         return Response(status=204)
@@ -112,59 +105,51 @@ class ToolReviewView(ApiView):
     scopes: ClassVar = {"POST": "admin"}
 
     @extend_schema(operation_id="tools_review", request=ReviewSerializer, responses={204: None})
-    def post(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, name: str) -> Response:
         """Let agents have what a server says of a tool now, or switch the tool off."""
-        mcp_tools.mcp_tool_review(
-            workspace_id=self.principal.workspace_id, name=name, **self.valid(ReviewSerializer)
-        )
+        mcp_tools.mcp_tool_review(**self.where, **self.valid(ReviewSerializer))
         return Response(status=204)
 
 
-class SceneListView(ApiView):
+class SceneListView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "POST": "admin"}
 
     @extend_schema(operation_id="scenes_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the scenes by slug."""
-        page = page_of(request)
-        found = catalogue.scene_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
+        return self.listed(catalogue.scene_list)
 
     @extend_schema(
         operation_id="scenes_create", request=SceneSerializer, responses={201: OpenApiTypes.OBJECT}
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Add a scene."""
         body = self.valid(SceneSerializer)
-        scene_id = services.scene_create(workspace_id=self.principal.workspace_id, **body)
+        scene_id = services.scene_create(**self.where, **body)
         return Response({"id": scene_id, "slug": body["slug"]}, status=201)
 
 
-class SceneView(ApiView):
+class SceneView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "admin", "DELETE": "admin"}
 
     @extend_schema(operation_id="scenes_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, slug: str) -> Response:
         """Return a scene."""
-        found = catalogue.scene_detail(workspace_id=self.principal.workspace_id, slug=slug)
-        return Response(rendered(found))
+        return self.shown(catalogue.scene_detail(**self.where))
 
     @extend_schema(operation_id="scenes_delete", responses={204: None})
-    def delete(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- as above
+    def delete(self, request: Request, slug: str) -> Response:
         """Remove a scene that no agent is narrowed by."""
-        services.scene_delete(workspace_id=self.principal.workspace_id, slug=slug)
+        services.scene_delete(**self.where)
         return Response(status=204)
 
     @extend_schema(
         operation_id="scenes_update", request=SceneChangesSerializer, responses={204: None}
     )
-    def patch(self, request: Request, slug: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def patch(self, request: Request, slug: str) -> Response:
         """Change a scene, for calls from now on."""
         services.scene_update(
-            workspace_id=self.principal.workspace_id,
-            slug=slug,
+            **self.where,
             **self.valid(SceneChangesSerializer),
         )
         return Response(status=204)
@@ -175,7 +160,7 @@ class SkillUploadSerializer(StrictSerializer):
     state = serializers.ChoiceField(choices=["draft", "active"], required=False)
 
 
-class SkillListView(ApiView):
+class SkillListView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "POST": "agents:write"}
     parser_classes: ClassVar = [JsonParser, SkillForm]
     max_body_bytes = 2 * MAX_TOTAL_BYTES
@@ -183,11 +168,7 @@ class SkillListView(ApiView):
     @extend_schema(operation_id="skills_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the skills by name."""
-        page = page_of(request)
-        found = catalogue.skill_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return paged(request, found)
+        return self.listed(catalogue.skill_list)
 
     @extend_schema(
         operation_id="skills_import",
@@ -209,27 +190,25 @@ class SkillListView(ApiView):
         else:
             body = self.valid(SkillSerializer)
             body["archive"] = skills.archive_decoded(body.pop("archive", ""))
-        skill_id = skills.skill_import(workspace_id=self.principal.workspace_id, **body)
+        skill_id = skills.skill_import(**self.where, **body)
         return Response({"id": skill_id}, status=201)
 
 
-class SkillView(ApiView):
+class SkillView(RowView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "agents:write"}
 
     @extend_schema(operation_id="skills_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, name: str) -> Response:
         """Return a skill with its instructions and the texts that came with it."""
-        found = catalogue.skill_detail(workspace_id=self.principal.workspace_id, name=name)
-        return Response(rendered(found))
+        return self.shown(catalogue.skill_detail(**self.where))
 
     @extend_schema(
         operation_id="skills_update", request=SkillStateSerializer, responses={204: None}
     )
-    def patch(self, request: Request, name: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def patch(self, request: Request, name: str) -> Response:
         """Activate a skill that was reviewed, or retire one."""
         skills.skill_set_state(
-            workspace_id=self.principal.workspace_id,
-            name=name,
+            **self.where,
             **self.valid(SkillStateSerializer),
         )
         return Response(status=204)

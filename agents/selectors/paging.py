@@ -1,8 +1,7 @@
 """Pages of rows, by name or by time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -12,8 +11,7 @@ from loomsite.access.core import cursors
 Line = TypeVar("Line")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Line]):
+class Page(NamedTuple, Generic[Line]):
     """Part of a list; `next_cursor` is None at its end."""
 
     results: list[Line]

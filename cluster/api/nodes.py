@@ -1,6 +1,5 @@
 """The population over REST: who is in it, what happened to them, and what operators do about it."""
 
-from collections.abc import Callable
 from typing import ClassVar
 from uuid import UUID
 
@@ -12,12 +11,13 @@ from rest_framework.response import Response
 from cluster.api.submitting import LIST_PARAMETERS
 from cluster.selectors import nodes as reads
 from cluster.services import lifecycle
-from loomsite.access.rest.pagination import page_of, page_response
-from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
+from loomsite.access.rest.actions import Action, action_views
+from loomsite.access.rest.parsing import StrictSerializer, TextField
 from loomsite.access.rest.views import ApiView
 
 READ: dict[str, str] = {"GET": "agents:read"}
-WRITE: dict[str, str] = {"POST": "agents:write"}
+CURATE = "agents:write"
+WRITE: dict[str, str] = {"POST": CURATE}
 
 
 class ReasonSerializer(StrictSerializer):
@@ -38,94 +38,57 @@ class NodeListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the nodes, newest first; `?state=` and `?agent=` narrow."""
-        page = page_of(request)
-        rows, following = reads.node_list(
-            workspace_id=self.principal.workspace_id,
-            state=request.query_params.get("state"),
-            agent=request.query_params.get("agent"),
-            cursor=page.cursor,
-            limit=page.limit,
-        )
-        return page_response(request, rows, following)
+        asked = request.query_params
+        return self.listed(reads.node_list, state=asked.get("state"), agent=asked.get("agent"))
 
 
 class NodeView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="nodes_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, node_id: UUID) -> Response:
         """Return a node with its evidence and its latest history."""
-        where = {"workspace_id": self.principal.workspace_id, "node_id": str(node_id)}
-        return Response(reads.node_detail(**where))
+        return Response(reads.node_detail(**self.where))
 
 
 class NodeLifecycleView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="nodes_lifecycle", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, node_id: UUID) -> Response:
         """Return what happened to a node, each with its reason, the latest first."""
-        rows = reads.node_history(workspace_id=self.principal.workspace_id, node_id=str(node_id))
-        return Response({"results": rows, "next": None})
+        return Response({"results": reads.node_history(**self.where), "next": None})
 
 
-class NodeActionView(ApiView):
-    """One thing done to a node, with a reason; answers with the node as it then is."""
-
-    scopes: ClassVar = WRITE
-
-    def acted(
-        self,
-        node_id: UUID,
-        act: Callable[..., object],
-        serializer: type[StrictSerializer] = ReasonSerializer,
-    ) -> Response:
-        where = {"workspace_id": self.principal.workspace_id, "node_id": str(node_id)}
-        given = fields_of(self.request.data or {}, serializer)
-        act(**where, actor=self.principal.actor, **given)
-        return Response(reads.node_detail(**where))
-
-
-class NodeQuarantineView(NodeActionView):
-    @extend_schema(
-        operation_id="nodes_quarantine", request=ReasonSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Take a node off the market until probes, or you, say otherwise."""
-        return self.acted(node_id, lifecycle.node_quarantine)
-
-
-class NodeReleaseView(NodeActionView):
-    @extend_schema(
-        operation_id="nodes_release", request=ReasonSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Let a node out of quarantine, with a clean record."""
-        return self.acted(node_id, lifecycle.node_release)
-
-
-class NodeRetireView(NodeActionView):
-    @extend_schema(
-        operation_id="nodes_retire", request=ReasonSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Take a node out of service; `undo` brings it back."""
-        return self.acted(node_id, lifecycle.node_retire)
-
-
-class NodeUndoView(NodeActionView):
-    @extend_schema(
-        operation_id="nodes_undo", request=ReasonSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Take back the last quarantine, retirement or merge."""
-        return self.acted(node_id, lifecycle.node_undo)
-
-
-class NodeMergeView(NodeActionView):
-    @extend_schema(
-        operation_id="nodes_merge", request=MergeSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, node_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Retire a node in favour of another, which takes over its evidence and key facts."""
-        return self.acted(node_id, lifecycle.node_merge, MergeSerializer)
+ACTIONS = action_views(
+    "nodes",
+    {
+        "quarantine": Action(
+            act=lifecycle.node_quarantine,
+            says="Take a node off the market until probes, or you, say otherwise.",
+            body=ReasonSerializer,
+        ),
+        "release": Action(
+            act=lifecycle.node_release,
+            says="Let a node out of quarantine, with a clean record.",
+            body=ReasonSerializer,
+        ),
+        "retire": Action(
+            act=lifecycle.node_retire,
+            says="Take a node out of service; `undo` brings it back.",
+            body=ReasonSerializer,
+        ),
+        "undo": Action(
+            act=lifecycle.node_undo,
+            says="Take back the last quarantine, retirement or merge.",
+            body=ReasonSerializer,
+        ),
+        "merge": Action(
+            act=lifecycle.node_merge,
+            says="Retire a node in favour of another, which takes over its evidence and key facts.",
+            body=MergeSerializer,
+        ),
+    },
+    scope=CURATE,
+    detail=reads.node_detail,
+)

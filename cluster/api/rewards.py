@@ -14,7 +14,6 @@ from cluster.api.submitting import LIST_PARAMETERS
 from cluster.selectors import judging, lift, reliability, rewards
 from cluster.services import calibration
 from loomsite.access.core.errors import FieldError, InputInvalid
-from loomsite.access.rest.pagination import page_of, page_response
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
@@ -51,46 +50,42 @@ class RewardListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List evaluations with their components, weights and sources, newest first."""
-        page = page_of(request)
         asked = request.query_params
-        rows, following = rewards.reward_list(
-            workspace_id=self.principal.workspace_id,
+        return self.listed(
+            rewards.reward_list,
             task_id=asked.get("task_id"),
             node_id=asked.get("node_id"),
             agent=asked.get("agent"),
             source=asked.get("source"),
             verified=_flag("verified", asked.get("verified")),
-            cursor=page.cursor,
-            limit=page.limit,
         )
-        return page_response(request, rows, following)
 
 
 class JudgeView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="rewards_judge", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request) -> Response:
         """Return how far the judge is believed, and on what."""
-        return Response(judging.judge_report(workspace_id=self.principal.workspace_id))
+        return Response(judging.judge_report(**self.where))
 
 
 class ReliabilityView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="rewards_reliability", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request) -> Response:
         """Return how forecasts of success came true, by tenths and by domain."""
-        return Response(reliability.reliability(workspace_id=self.principal.workspace_id))
+        return Response(reliability.reliability(**self.where))
 
 
 class LiftView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="rewards_lift", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request) -> Response:
         """Return whether skills and memories help, from runs that went without."""
-        return Response(lift.lift_report(workspace_id=self.principal.workspace_id))
+        return Response(lift.lift_report(**self.where))
 
 
 class CaseListView(ApiView):
@@ -103,14 +98,8 @@ class CaseListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the judge's calibration set, newest first."""
-        page = page_of(request)
-        rows, following = judging.case_list(
-            workspace_id=self.principal.workspace_id,
-            enabled=_flag("enabled", request.query_params.get("enabled")),
-            cursor=page.cursor,
-            limit=page.limit,
-        )
-        return page_response(request, rows, following)
+        enabled = _flag("enabled", request.query_params.get("enabled"))
+        return self.listed(judging.case_list, enabled=enabled)
 
     @extend_schema(
         operation_id="calibration_cases_create",
@@ -119,19 +108,18 @@ class CaseListView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Keep an answer of known worth."""
-        where = {"workspace_id": self.principal.workspace_id}
         given = fields_of(request.data, CaseSerializer)
-        made = calibration.case_add(**where, actor=self.principal.actor, **given)
-        return Response(judging.case_detail(**where, case_id=made), status=201)
+        made = calibration.case_add(**self.where, actor=self.principal.actor, **given)
+        return Response(judging.case_detail(**self.where, case_id=made), status=201)
 
 
 class CaseView(ApiView):
     scopes: ClassVar = {"GET": "agents:read", "PATCH": "agents:write", "DELETE": "agents:write"}
 
     @extend_schema(operation_id="calibration_cases_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, case_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, case_id: UUID) -> Response:
         """Return a case with what the judge said of it in each audit."""
-        return Response(judging.case_detail(**self.where(case_id)))
+        return Response(judging.case_detail(**self.where))
 
     @extend_schema(
         operation_id="calibration_cases_update",
@@ -140,18 +128,14 @@ class CaseView(ApiView):
     )
     def patch(self, request: Request, case_id: UUID) -> Response:
         """Change a case; what is not given stays."""
-        where = self.where(case_id)
-        calibration.case_update(**where, **fields_of(request.data, CaseChangesSerializer))
-        return Response(judging.case_detail(**where))
+        calibration.case_update(**self.where, **fields_of(request.data, CaseChangesSerializer))
+        return Response(judging.case_detail(**self.where))
 
     @extend_schema(operation_id="calibration_cases_delete", responses={204: None})
-    def delete(self, request: Request, case_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, case_id: UUID) -> Response:
         """Remove a case, and what was said of it."""
-        calibration.case_remove(**self.where(case_id))
+        calibration.case_remove(**self.where)
         return Response(status=204)
-
-    def where(self, case_id: UUID) -> dict[str, str]:
-        return {"workspace_id": self.principal.workspace_id, "case_id": str(case_id)}
 
 
 class AuditListView(ApiView):
@@ -164,21 +148,16 @@ class AuditListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the judge's audits, newest first."""
-        page = page_of(request)
-        rows, following = judging.audit_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return page_response(request, rows, following)
+        return self.listed(judging.audit_list)
 
 
 class AuditView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="judge_audits_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, audit_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, audit_id: UUID) -> Response:
         """Return an audit with every grade."""
-        where = {"workspace_id": self.principal.workspace_id, "audit_id": str(audit_id)}
-        return Response(judging.audit_detail(**where))
+        return Response(judging.audit_detail(**self.where))
 
 
 def _flag(name: str, said: str | None) -> bool | None:

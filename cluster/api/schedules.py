@@ -58,11 +58,9 @@ class ScheduleListView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Submit a goal by the clock: by `cron`, each `every_s` seconds, or once `at` a time."""
-        where = {"workspace_id": self.principal.workspace_id}
-        schedule_id = schedules.schedule_create(
-            **where, actor=self.principal.actor, **fields_of(request.data, ScheduleSerializer)
-        )
-        shown = schedule_reads.schedule_detail(**where, schedule_id=schedule_id)
+        given = fields_of(request.data, ScheduleSerializer)
+        made = schedules.schedule_create(**self.where, actor=self.principal.actor, **given)
+        shown = schedule_reads.schedule_detail(**self.where, schedule_id=made)
         return Response(shown, status=201)
 
 
@@ -70,27 +68,23 @@ class ScheduleView(ApiView):
     scopes: ClassVar = {"GET": "tasks:read", "PATCH": "tasks:write", "DELETE": "tasks:write"}
 
     @extend_schema(operation_id="schedules_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, schedule_id: UUID) -> Response:
         """Return a schedule and the tasks it submitted last."""
-        return Response(schedule_reads.schedule_detail(**self.where(schedule_id)))
+        return Response(schedule_reads.schedule_detail(**self.where))
 
     @extend_schema(
         operation_id="schedules_update", request=ScheduleSerializer, responses=OpenApiTypes.OBJECT
     )
     def patch(self, request: Request, schedule_id: UUID) -> Response:
         """Change a schedule; what is not given stays."""
-        where = self.where(schedule_id)
-        schedules.schedule_update(**where, **fields_of(request.data, ScheduleSerializer))
-        return Response(schedule_reads.schedule_detail(**where))
+        schedules.schedule_update(**self.where, **fields_of(request.data, ScheduleSerializer))
+        return Response(schedule_reads.schedule_detail(**self.where))
 
     @extend_schema(operation_id="schedules_delete", responses={204: None})
-    def delete(self, request: Request, schedule_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, schedule_id: UUID) -> Response:
         """Delete a schedule; the tasks it submitted stay."""
-        schedules.schedule_delete(**self.where(schedule_id))
+        schedules.schedule_delete(**self.where)
         return Response(status=204)
-
-    def where(self, schedule_id: UUID) -> dict[str, str]:
-        return {"workspace_id": self.principal.workspace_id, "schedule_id": str(schedule_id)}
 
 
 class ScheduleRunView(ApiView):
@@ -102,11 +96,8 @@ class ScheduleRunView(ApiView):
     def post(self, request: Request, schedule_id: UUID) -> Response:
         """Submit a schedule's goal now, besides its times; answers with the task."""
         fields_of(request.data or {}, StrictSerializer)
-        workspace_id = self.principal.workspace_id
-        task_id = schedules.schedule_run(
-            workspace_id=workspace_id, schedule_id=str(schedule_id), actor=self.principal.actor
-        )
-        task = selectors.task_detail(workspace_id=workspace_id, task_id=task_id)
+        task_id = schedules.schedule_run(**self.where, actor=self.principal.actor)
+        task = selectors.task_detail(workspace_id=self.principal.workspace_id, task_id=task_id)
         return Response(task, status=201)
 
 

@@ -1,6 +1,5 @@
 """Tasks over REST: submit, follow, steer, judge."""
 
-from collections.abc import Callable
 from typing import ClassVar
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSeria
 from cluster.selectors import tasks as selectors
 from cluster.services import tasks as services
 from loomsite.access.core.errors import FieldError, InputInvalid
-from loomsite.access.rest.pagination import page_of, page_response
+from loomsite.access.rest.actions import Action, action_views
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
@@ -54,14 +53,7 @@ class TaskListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the workspace's tasks, newest first, in short."""
-        page = page_of(request)
-        rows, following = selectors.task_list(
-            workspace_id=self.principal.workspace_id,
-            status=request.query_params.get("status"),
-            cursor=page.cursor,
-            limit=page.limit,
-        )
-        return page_response(request, rows, following)
+        return self.listed(selectors.task_list, status=request.query_params.get("status"))
 
     @extend_schema(
         operation_id="tasks_submit",
@@ -74,15 +66,14 @@ class TaskListView(ApiView):
         body = fields_of(request.data, TaskSubmitSerializer)
         field = body.pop("idempotency_key", None)
         task_id, created = services.task_submit(
-            workspace_id=self.principal.workspace_id,
+            **self.where,
             actor=self.principal.actor,
             door=DOOR,
             idempotency_key=_one_key(request.headers.get("Idempotency-Key"), field),
             **body,
         )
-        task = selectors.task_detail(workspace_id=self.principal.workspace_id, task_id=task_id)
         return Response(
-            task,
+            selectors.task_detail(**self.where, task_id=task_id),
             status=201 if created else 200,
             headers={"Location": request.build_absolute_uri(f"/api/v1/tasks/{task_id}")},
         )
@@ -92,83 +83,55 @@ class TaskView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="tasks_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, task_id: UUID) -> Response:
         """Return a task."""
-        return Response(
-            selectors.task_detail(workspace_id=self.principal.workspace_id, task_id=str(task_id))
-        )
+        return Response(selectors.task_detail(**self.where))
 
 
-class TaskActionView(ApiView):
-    """One thing done to a task; answers with the task as it then is."""
-
-    scopes: ClassVar = WRITE
-
-    def acted(
-        self, task_id: UUID, act: Callable[..., object], serializer: type[StrictSerializer]
-    ) -> Response:
-        """Call `act` with the body's fields for the caller, and return the task."""
-        arguments = fields_of(self.request.data or {}, serializer)
-        where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
-        act(**where, actor=self.principal.actor, **arguments)
-        return Response(selectors.task_detail(**where))
-
-
-class TaskCancelView(TaskActionView):
-    @extend_schema(
-        operation_id="tasks_cancel", request=CancelSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Ask a task, its parts and its running tools to stop."""
-        return self.acted(task_id, services.task_cancel, CancelSerializer)
-
-
-class TaskRetryView(TaskActionView):
-    @extend_schema(
-        operation_id="tasks_retry", request=StrictSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Give a failed or cancelled task another cycle."""
-        return self.acted(task_id, services.task_retry, StrictSerializer)
-
-
-class TaskReplyView(TaskActionView):
-    @extend_schema(
-        operation_id="tasks_reply", request=ReplySerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Answer what a task asks of a person, with `text` or with a `decision`."""
-        return self.acted(task_id, services.task_reply, ReplySerializer)
-
-
-class TaskFeedbackView(TaskActionView):
-    @extend_schema(
-        operation_id="tasks_feedback", request=FeedbackSerializer, responses=OpenApiTypes.OBJECT
-    )
-    def post(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
-        """Judge a task's answer; the cluster learns from it."""
-        return self.acted(task_id, services.task_feedback, FeedbackSerializer)
+ACTIONS = action_views(
+    "tasks",
+    {
+        "cancel": Action(
+            act=services.task_cancel,
+            says="Ask a task, its parts and its running tools to stop.",
+            body=CancelSerializer,
+        ),
+        "retry": Action(
+            act=services.task_retry,
+            says="Give a failed or cancelled task another cycle.",
+        ),
+        "reply": Action(
+            act=services.task_reply,
+            says="Answer what a task asks of a person, with `text` or with a `decision`.",
+            body=ReplySerializer,
+        ),
+        "feedback": Action(
+            act=services.task_feedback,
+            says="Judge a task's answer; the cluster learns from it.",
+            body=FeedbackSerializer,
+        ),
+    },
+    scope=WRITE["POST"],
+    detail=selectors.task_detail,
+)
 
 
 class TaskTreeView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="tasks_tree", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, task_id: UUID) -> Response:
         """Return a task with its parts, their parts, and the edges between them."""
-        return Response(
-            selectors.task_tree(workspace_id=self.principal.workspace_id, task_id=str(task_id))
-        )
+        return Response(selectors.task_tree(**self.where))
 
 
 class TaskAuctionView(ApiView):
     scopes: ClassVar = READ
 
     @extend_schema(operation_id="tasks_auction", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, task_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, task_id: UUID) -> Response:
         """Return a task's auctions: who bid, with which terms, and who won."""
-        where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
-        return Response({"results": selectors.task_auction(**where), "next": None})
+        return Response({"results": selectors.task_auction(**self.where), "next": None})
 
 
 class TaskEventsView(ApiView):
@@ -185,7 +148,7 @@ class TaskEventsView(ApiView):
     )
     def get(self, request: Request, task_id: UUID) -> Response | StreamingHttpResponse:
         """Return a task's events, or stream them until its end (`Accept: text/event-stream`)."""
-        where = {"workspace_id": self.principal.workspace_id, "task_id": str(task_id)}
+        where = self.where
         if "text/event-stream" in request.headers.get("Accept", ""):
             selectors.task_state(**where)  # a task that is not there is a 404 and no empty stream
             resumed = request.headers.get("Last-Event-ID")

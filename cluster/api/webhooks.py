@@ -14,7 +14,6 @@ from cluster.api.submitting import LIST_PARAMETERS
 from cluster.core.webhooks import EVENTS
 from cluster.selectors import webhooks as selectors
 from cluster.services import webhooks as services
-from loomsite.access.rest.pagination import page_of, page_response
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
@@ -37,15 +36,10 @@ class WebhookCreateSerializer(WebhookSerializer):
 
 
 class _WebhookView(ApiView):
-    def who(self) -> dict[str, str]:
-        return {
-            "workspace_id": self.principal.workspace_id,
-            "actor": self.principal.actor,
-            "door": DOOR,
-        }
-
-    def which(self, webhook_id: UUID) -> dict[str, str]:
-        return {"workspace_id": self.principal.workspace_id, "webhook_id": str(webhook_id)}
+    @property
+    def signed(self) -> dict[str, Any]:
+        """What is asked about and who asks, for what goes into the audit."""
+        return {**self.where, "actor": self.principal.actor, "door": DOOR}
 
     def empty(self) -> None:
         fields_of(self.request.data or {}, StrictSerializer)
@@ -59,11 +53,7 @@ class WebhookListView(_WebhookView):
     )
     def get(self, request: Request) -> Response:
         """List the webhooks, newest first."""
-        page = page_of(request)
-        rows, following = selectors.webhook_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return page_response(request, rows, following)
+        return self.listed(selectors.webhook_list)
 
     @extend_schema(
         operation_id="webhooks_create",
@@ -72,12 +62,9 @@ class WebhookListView(_WebhookView):
     )
     def post(self, request: Request) -> Response:
         """Add a webhook; its `secret`, with which messages are signed, is shown this once."""
-        webhook_id, secret = wiring.webhook_create(
-            **self.who(), **fields_of(request.data, WebhookCreateSerializer)
-        )
-        shown = selectors.webhook_detail(
-            workspace_id=self.principal.workspace_id, webhook_id=webhook_id
-        )
+        given = fields_of(request.data, WebhookCreateSerializer)
+        webhook_id, secret = wiring.webhook_create(**self.signed, **given)
+        shown = selectors.webhook_detail(**self.where, webhook_id=webhook_id)
         return Response({**shown, "secret": secret}, status=201)
 
 
@@ -85,24 +72,22 @@ class WebhookView(_WebhookView):
     scopes: ClassVar = {"GET": "tasks:read", "PATCH": "admin", "DELETE": "admin"}
 
     @extend_schema(operation_id="webhooks_detail", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, webhook_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, webhook_id: UUID) -> Response:
         """Return a webhook."""
-        return Response(selectors.webhook_detail(**self.which(webhook_id)))
+        return Response(selectors.webhook_detail(**self.where))
 
     @extend_schema(
         operation_id="webhooks_update", request=WebhookSerializer, responses=OpenApiTypes.OBJECT
     )
     def patch(self, request: Request, webhook_id: UUID) -> Response:
         """Change a webhook; what is not given stays."""
-        wiring.webhook_update(
-            **self.who(), webhook_id=str(webhook_id), **fields_of(request.data, WebhookSerializer)
-        )
-        return Response(selectors.webhook_detail(**self.which(webhook_id)))
+        wiring.webhook_update(**self.signed, **fields_of(request.data, WebhookSerializer))
+        return Response(selectors.webhook_detail(**self.where))
 
     @extend_schema(operation_id="webhooks_delete", responses={204: None})
-    def delete(self, request: Request, webhook_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, webhook_id: UUID) -> Response:
         """Delete a webhook and what waits to be sent to it."""
-        services.webhook_delete(**self.who(), webhook_id=str(webhook_id))
+        services.webhook_delete(**self.signed)
         return Response(status=204)
 
 
@@ -112,11 +97,11 @@ class WebhookRotateView(_WebhookView):
     @extend_schema(
         operation_id="webhooks_rotate", request=StrictSerializer, responses=OpenApiTypes.OBJECT
     )
-    def post(self, request: Request, webhook_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, webhook_id: UUID) -> Response:
         """Give a webhook a new `secret`, shown this once; the old one signs nothing more."""
         self.empty()
-        secret = wiring.webhook_rotate(**self.who(), webhook_id=str(webhook_id))
-        return Response({**selectors.webhook_detail(**self.which(webhook_id)), "secret": secret})
+        secret = wiring.webhook_rotate(**self.signed)
+        return Response({**selectors.webhook_detail(**self.where), "secret": secret})
 
 
 class WebhookTestView(_WebhookView):
@@ -125,10 +110,10 @@ class WebhookTestView(_WebhookView):
     @extend_schema(
         operation_id="webhooks_test", request=StrictSerializer, responses=OpenApiTypes.OBJECT
     )
-    def post(self, request: Request, webhook_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, webhook_id: UUID) -> Response:
         """Send a `webhook.test` now, once, and answer with how that ended."""
         self.empty()
-        return Response(wiring.webhook_test(**self.which(webhook_id)))
+        return Response(wiring.webhook_test(**self.where))
 
 
 class DeliveryListView(_WebhookView):
@@ -141,36 +126,26 @@ class DeliveryListView(_WebhookView):
     )
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """List what was sent to a webhook and what waits, newest first."""
-        page = page_of(request)
-        rows, following = selectors.delivery_list(
-            **self.which(webhook_id), cursor=page.cursor, limit=page.limit
-        )
-        return page_response(request, rows, following)
+        return self.listed(selectors.delivery_list)
 
 
 class DeliveryView(_WebhookView):
     scopes: ClassVar = {"GET": "tasks:read"}
 
     @extend_schema(operation_id="webhooks_delivery", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def get(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
         """Return a delivery with its message."""
-        return Response(self.shown(webhook_id, delivery_id))
-
-    def shown(self, webhook_id: UUID, delivery_id: UUID) -> dict[str, Any]:
-        return selectors.delivery_detail(**self.which(webhook_id), delivery_id=str(delivery_id))
+        return Response(selectors.delivery_detail(**self.where))
 
 
-class DeliveryRedeliverView(DeliveryView):
+class DeliveryRedeliverView(_WebhookView):
     scopes: ClassVar = {"POST": "admin"}
-    http_method_names = ["post"]
 
     @extend_schema(
         operation_id="webhooks_redeliver", request=StrictSerializer, responses=OpenApiTypes.OBJECT
     )
-    def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
         """Send a delivery once more, under the same message id."""
         self.empty()
-        services.delivery_redeliver(
-            **self.who(), webhook_id=str(webhook_id), delivery_id=str(delivery_id)
-        )
-        return Response(self.shown(webhook_id, delivery_id))
+        services.delivery_redeliver(**self.signed)
+        return Response(selectors.delivery_detail(**self.where))

@@ -76,8 +76,7 @@ def case_list(
     rows = CalibrationCase.objects.filter(workspace_id=workspace_id)
     if enabled is not None:
         rows = rows.filter(enabled=enabled)
-    page = page_by_time(rows, "created_at", _case, cursor=cursor, limit=_limit(limit))
-    return page.results, page.next_cursor
+    return page_by_time(rows, "created_at", _case, cursor=cursor, limit=_limit(limit))
 
 
 def case_detail(*, workspace_id: str, case_id: str) -> Shown:
@@ -138,8 +137,7 @@ def audit_list(
 ) -> tuple[list[Shown], str | None]:
     """Return a page of the judge's audits, newest first, and the cursor of the next page."""
     rows = JudgeAudit.objects.filter(workspace_id=workspace_id)
-    page = page_by_time(rows, "at", _audit, cursor=cursor, limit=_limit(limit))
-    return page.results, page.next_cursor
+    return page_by_time(rows, "at", _audit, cursor=cursor, limit=_limit(limit))
 
 
 def audit_detail(*, workspace_id: str, audit_id: str) -> Shown:

@@ -29,8 +29,7 @@ def node_list(
     rows = AgentNode.objects.filter(workspace_id=workspace_id).select_related("agent", "family")
     rows = rows.filter(state=state) if state else rows
     rows = rows.filter(agent__slug=agent) if agent else rows
-    page = page_by_time(rows, "created_at", _short, cursor=cursor, limit=limit)
-    return page.results, page.next_cursor
+    return page_by_time(rows, "created_at", _short, cursor=cursor, limit=limit)
 
 
 def node_detail(*, workspace_id: str, node_id: str) -> Shown:

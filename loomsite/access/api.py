@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from loomsite.access import selectors, services
-from loomsite.access.rest.pagination import page_of, page_response
 from loomsite.access.rest.parsing import StrictSerializer, TextField
 from loomsite.access.rest.views import ApiView
 
@@ -27,18 +26,14 @@ class KeyListView(ApiView):
     @extend_schema(operation_id="keys_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the workspace's keys, newest first, without their secrets."""
-        page = page_of(request)
-        rows, following = selectors.apikey_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return page_response(request, rows, following)
+        return self.listed(selectors.apikey_list)
 
     @extend_schema(
         operation_id="keys_create",
         request=KeyCreateSerializer,
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request: Request) -> Response:  # noqa: ARG002 -- DRF's signature
+    def post(self, request: Request) -> Response:
         """Make a key; `key` is shown this once."""
         body = self.valid(KeyCreateSerializer)
         principal = self.principal
@@ -59,12 +54,7 @@ class KeyView(ApiView):
     scopes: ClassVar = {"DELETE": "admin"}
 
     @extend_schema(operation_id="keys_revoke", responses={204: None})
-    def delete(self, request: Request, key_id: str) -> Response:  # noqa: ARG002 -- DRF's signature
+    def delete(self, request: Request, key_id: str) -> Response:
         """Revoke a key: it opens nothing from now on."""
-        services.apikey_revoke(
-            workspace_id=self.principal.workspace_id,
-            key_id=key_id,
-            actor=self.principal.actor,
-            door="rest",
-        )
+        services.apikey_revoke(**self.where, actor=self.principal.actor, door="rest")
         return Response(status=204)

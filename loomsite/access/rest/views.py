@@ -1,6 +1,6 @@
 """The base of every REST view: one way in, one shape out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.openapi import AutoSchema
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from loomsite.access.core.types import Principal
 from loomsite.access.permissions import HasScope, KeyAuthentication, PersonAuthentication
 from loomsite.access.rest import parsing, problems, throttles
+from loomsite.access.rest.pagination import page_of, page_response
 
 
 class JsonAlways(DefaultContentNegotiation):
@@ -53,6 +54,25 @@ class ApiView(APIView):
         auth = self.request.auth
         assert isinstance(auth, Principal), "permission_classes let a stranger through"
         return auth
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """The caller's workspace and what the path names, as services and selectors take them."""
+        named = {name: str(value) for name, value in self.kwargs.items()}
+        return {"workspace_id": self.principal.workspace_id, **named}
+
+    def listed(
+        self, select: Callable[..., tuple[Sequence[Any], str | None]], **narrowed: object
+    ) -> Response:
+        """Return the page that is asked for of what `select` finds in the caller's workspace.
+
+        Raises:
+            InputInvalid: `limit` is no number from 1 to 100.
+            CursorInvalid: `cursor` was not handed out here.
+        """
+        page = page_of(self.request)
+        rows, following = select(**self.where, **narrowed, cursor=page.cursor, limit=page.limit)
+        return page_response(self.request, rows, following)
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
         return problems.exception_response
