@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -19,14 +20,16 @@ from agents.core.events import (
 )
 from agents.core.types import Message, RunRequest, RunResult
 from cluster import live
-from cluster.core.checks import CheckResult, CitationFacts, check_run
+from cluster.core.checks import CheckResult, CitationFacts, check_run, step_of
 from cluster.core.domains import cosine
+from cluster.core.errors import ClaimLost
 from cluster.core.ports import Look, Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
 from cluster.selectors.books import trust_of
 from cluster.selectors.judging import judge_trust
 from cluster.selectors.population import domain_list, tools_offered
+from cluster.selectors.step_checks import results_seen, steps_settled
 from knowledge import wiring as knowledge
 from knowledge.core.citations import Citation
 from knowledge.core.errors import EmbeddingUnavailable
@@ -54,15 +57,25 @@ class Happenings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeRunner:
-    """`AgentRunner` over the agent runtime."""
+    """`AgentRunner` over the agent runtime.
+
+    Attributes:
+        checks_settle: Has the market learn from checks of steps that have finished.
+    """
 
     fence: Callable[[], None]
     cancelled: asyncio.Event
     happenings: Happenings
+    checks_settle: Callable[[], int]
 
     async def run(self, view: TaskView, step: RunAgent) -> RunOutcome:
         deltas = live.DeltaWriter(view.task.id)
-        said = _Listener(happenings=self.happenings, deltas=deltas)
+        said = _Listener(
+            happenings=self.happenings,
+            deltas=deltas,
+            checked=frozenset(map(step_of, view.task.checks)),
+            checks_settle=self.checks_settle,
+        )
         request = RunRequest(
             run_id=run_id(view.task.id, view.cycle),
             workspace_id=view.task.workspace_id,
@@ -173,7 +186,7 @@ class CheckingJudge:
     ) -> tuple[CheckResult, ...]:
         if not checks:
             return ()
-        return await db(_checked, view.task.workspace_id, checks, answer, citations)
+        return await db(_checked, view, checks, answer, citations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +273,8 @@ class _Listener:
 
     happenings: Happenings
     deltas: live.DeltaWriter
+    checked: frozenset[str]
+    checks_settle: Callable[[], int]
     step: int = 0
 
     async def hear(self, event: RunEvent) -> None:
@@ -283,6 +298,9 @@ class _Listener:
                     ok=event.ok,
                     latency_ms=event.latency_ms,
                 )
+                if event.ok and event.tool in self.checked:
+                    with suppress(ClaimLost):  # the run's own next write says so
+                        await db(self.checks_settle)
             case _:
                 pass
 
@@ -291,13 +309,13 @@ class _Listener:
 
 
 def _checked(
-    workspace_id: str,
+    view: TaskView,
     checks: tuple[Mapping[str, Any], ...],
     answer: str,
     citations: tuple[CitedSpan, ...],
 ) -> tuple[CheckResult, ...]:
     problems = knowledge.cites_check(
-        workspace_id=workspace_id,
+        workspace_id=view.task.workspace_id,
         citations=[
             Citation(
                 document_id=c.document_id,
@@ -310,7 +328,15 @@ def _checked(
         ],
     )
     facts = CitationFacts(count=len(citations), problems=tuple(p.message for p in problems))
-    return tuple(check_run(check, answer, citations=facts) for check in checks)
+    steps = results_seen(view, checks)
+    known = steps_settled(task_id=view.task.id, cycle=view.cycle) if steps else {}
+    return tuple(
+        # What the market has learned from is what counts, whatever the journal says by now.
+        replace(known[number].result, required=check.get("required") is True)
+        if number in known
+        else check_run(check, answer, citations=facts, steps=steps)
+        for number, check in enumerate(checks)
+    )
 
 
 def _look(workspace_id: str, text: str, centroids_fill: Callable[..., None]) -> Look:

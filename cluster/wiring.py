@@ -37,6 +37,7 @@ from cluster.services.domains import centroids_fill
 from cluster.services.evolution import prune, skills_retire
 from cluster.services.journal import fence
 from cluster.services.races import races_look
+from cluster.services.step_checks import step_checks_settle
 from cluster.services.webhooks import Outgoing
 from knowledge import wiring as knowledge
 from loomsite.access.bridge import db
@@ -154,7 +155,12 @@ def ports_for(claim: Claim, cancelled: asyncio.Event, happenings: Happenings) ->
     """Return the ports of one claimed task; every write they make begins at its fence."""
     guard = partial(fence, claim, happenings)
     return Ports(
-        runner=RuntimeRunner(fence=guard, cancelled=cancelled, happenings=happenings),
+        runner=RuntimeRunner(
+            fence=guard,
+            cancelled=cancelled,
+            happenings=happenings,
+            checks_settle=partial(step_checks_settle, claim),
+        ),
         mind=RuntimeMind(fence=guard),
         judge=CheckingJudge(),
         surroundings=DatabaseSurroundings(centroids_fill=centroids_fill),

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from agents.core.errors import NotFound
 from agents.core.types import Usage
@@ -103,6 +103,30 @@ def run_steps(*, workspace_id: str, run_id: str) -> list[dict[str, Any]]:
         }
         for step in Step.objects.filter(run=run).order_by("index")
     ]
+
+
+def results_of_tools(
+    *,
+    workspace_id: str,
+    tools: Sequence[str],
+    run_ids: Sequence[str],
+    task_ids: Sequence[str] = (),
+) -> dict[str, str]:
+    """Return by tool what the first call that succeeded brought, in these runs or of these tasks.
+
+    The first to end counts; a result too long for the model is the preview that it was given.
+    """
+    rows = ToolEffect.objects.filter(
+        Q(run_id__in=[one for one in run_ids if is_uuid(one)])
+        | Q(run__task_id__in=[one for one in task_ids if is_uuid(one)]),
+        run__workspace_id=workspace_id,
+        tool__in=tools,
+        state=ToolEffect.State.DONE,
+    ).order_by("ended_at", "id")
+    found: dict[str, str] = {}
+    for tool, result in rows.values_list("tool", "result"):
+        found.setdefault(tool, result)
+    return found
 
 
 def runs_artifacts(*, workspace_id: str, run_ids: Sequence[str]) -> list[dict[str, Any]]:

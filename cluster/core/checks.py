@@ -21,19 +21,25 @@ from cluster.core.schemas import (
 TEXT_MAX: Final = 10_000
 """Characters of one expected text; of a pattern or a schema there are limits of their own."""
 VALUES_MAX: Final = 100
+TOOL_MAX: Final = 128
 SHOWN_MAX: Final = 200
 LISTED_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What one check says of an answer; `passed` exactly when `score` is 1."""
+    """What one check says of an answer; `passed` exactly when `score` is 1.
+
+    Attributes:
+        step: The tool whose result it looked at, in place of the answer.
+    """
 
     kind: str
     required: bool
     passed: bool
     score: float
     detail: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class _Kind:
     run: Callable[[Any, _Subject], tuple[float, str]]
     default: int | None = None
     switches: frozenset[str] = frozenset()
+    of_answer: bool = False
 
     def given(self, check: Mapping[Any, Any]) -> str | None:
         return next((name for name in self.names if name in check), None)
@@ -90,37 +97,59 @@ def check_validate(check: object) -> str | None:
 
 
 def check_run(
-    check: Mapping[str, Any], answer: str, *, citations: CitationFacts | None = None
+    check: Mapping[str, Any],
+    answer: str,
+    *,
+    citations: CitationFacts | None = None,
+    steps: Mapping[str, str] | None = None,
 ) -> CheckResult:
-    """Return what a check says of an answer; one that cannot be run fails and says why."""
+    """Return what a check says of an answer; one that cannot be run fails and says why.
+
+    A check of a step looks into `steps` instead: by tool, what its first good call brought.
+    """
     required = check.get("required") is True
     kind = str(check.get("kind"))
+    step = step_of(check)
     problem = check_validate(check)
+    if problem is None and step and step not in (steps or {}):
+        problem = f"no call of the tool {step!r} succeeded"
     if problem is not None:
-        return CheckResult(kind=kind, required=required, passed=False, score=0.0, detail=problem)
+        return CheckResult(
+            kind=kind, required=required, passed=False, score=0.0, detail=problem, step=step
+        )
     rule = KINDS[kind]
     given = rule.given(check)
     subject = _Subject(
-        answer=answer,
+        answer=(steps or {})[step] if step else answer,
         citations=citations or CitationFacts(),
         exact=check.get("case_sensitive", True),
     )
     score, detail = rule.run(rule.default if given is None else check[given], subject)
     return CheckResult(
-        kind=kind, required=required, passed=score >= 1.0, score=score, detail=detail
+        kind=kind, required=required, passed=score >= 1.0, score=score, detail=detail, step=step
     )
+
+
+def step_of(check: Mapping[str, Any]) -> str:
+    """Return the tool whose result a check looks at; empty for one that looks at the answer."""
+    step = check.get("step")
+    return step if isinstance(step, str) else ""
 
 
 def _fields_problem(kind: _Kind, fields: Mapping[Any, Any]) -> str | None:
     """Return which field is missing, unknown, or not the switch it should be."""
     switches = {"required", *kind.switches}
-    allowed = {"kind", *switches, *kind.names[:1]}
+    steps = set[str]() if kind.of_answer else {"step"}
+    allowed = {"kind", *switches, *steps, *kind.names[:1]}
     unknown = sorted(str(key) for key in fields if key not in allowed and key != kind.given(fields))
     if unknown:
         return f"unknown field {unknown[0]!r}: use {', '.join(sorted(allowed))}"
     for switch in sorted(switches):
         if not isinstance(fields.get(switch, False), bool):
             return f"{switch!r} is true or false, not {_shown(fields[switch])}"
+    step = fields.get("step", "tool")
+    if not isinstance(step, str) or not 1 <= len(step) <= TOOL_MAX:
+        return f"'step' is the name of a tool, not {_shown(step)}"
     if kind.names and kind.default is None and kind.given(fields) is None:
         return f"the field {kind.names[0]!r} is missing"
     return None
@@ -300,6 +329,10 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "json_schema": _Kind(names=("schema", "value"), problem=_schema_problem, run=_json_schema),
     "min_length": _Kind(names=("value", "min"), problem=_count_problem, run=_min_length),
     "max_length": _Kind(names=("value", "max"), problem=_count_problem, run=_max_length),
-    "cites_sources": _Kind(names=_COUNT, problem=_count_problem, run=_cites_sources, default=1),
-    "min_citations": _Kind(names=_COUNT, problem=_count_problem, run=_min_citations),
+    "cites_sources": _Kind(
+        names=_COUNT, problem=_count_problem, run=_cites_sources, default=1, of_answer=True
+    ),
+    "min_citations": _Kind(
+        names=_COUNT, problem=_count_problem, run=_min_citations, of_answer=True
+    ),
 }

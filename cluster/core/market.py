@@ -120,7 +120,9 @@ def choose(
     )
 
 
-def learn(book: Book, standing: Standing, work: Work, score: float) -> Learned:
+def learn(
+    book: Book, standing: Standing, work: Work, score: float, *, share: float = 1.0
+) -> Learned:
     """Learn from one evaluated score; hard errors never come here.
 
     Args:
@@ -128,14 +130,19 @@ def learn(book: Book, standing: Standing, work: Work, score: float) -> Learned:
         standing: The rows as they are under their locks, not as they were when the bid was made.
         work: What was done.
         score: In [0, 1].
+        share: How much of the whole evaluation it is; what it says is tempered by it, so that one
+            judged in parts counts as one.
 
     Raises:
         ScoreInvalid: A number is missing, not finite, or out of its range.
     """
     checked_work(work)
+    checked_score(share, field="share")
     seen = evaluator.read(book.channel, checked_score(score))
     observation = Observation(
-        features=factors.features(book.space, work.weights, work.x), good=seen.good, bad=seen.bad
+        features=factors.features(book.space, work.weights, work.x),
+        good=seen.good**share,
+        bad=seen.bad**share,
     )
     settled = skill.settle(book.space, standing, observation)
     lo, hi = evaluator.scale(book.channel)

@@ -41,6 +41,35 @@ def score_of(parts: Sequence[ScorePart]) -> float | None:
     return min(score, 1.0)
 
 
+def step_share(check_count: int) -> float:
+    """Return how much of a task's evaluation one of its declared checks is, before it is judged."""
+    return CHECK_WEIGHT / (check_count * CHECK_WEIGHT + JUDGE_WEIGHT)
+
+
+def rest_of(
+    parts: Sequence[ScorePart], score: float, settled: Mapping[int, float]
+) -> tuple[float, float]:
+    """Return what of an evaluation the market has not learned from yet: a score, and its share.
+
+    Args:
+        parts: The evaluation's components; declared checks come first, in their order.
+        score: What it came to as a whole.
+        settled: By the number of a check, the share with which it was learned from as it finished.
+    """
+    left = max(0.0, 1.0 - math.fsum(settled.values()))
+    if not settled or not parts:  # a run that gave no answer has a score, and no components
+        return score, left
+    rest = [
+        part for i, part in enumerate(parts)
+        if part.weight > 0 and not (part.source == "check" and i in settled)
+    ]  # fmt: skip
+    value = score_of(rest)
+    if value is None:
+        return score, 0.0
+    broken = any(part.source == "check" and part.required and part.score < 1.0 for part in parts)
+    return min(value, REQUIRED_CAP) if broken else value, left
+
+
 def credit(expected: Mapping[str, float], parent_score: float) -> dict[str, float]:
     """Return a score for each child that was not scored itself, from the parent's alone.
 

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import F
 
 from cluster.core import factors, lifecycle, market, skill
-from cluster.core.market import Book, Work
+from cluster.core.checks import CheckResult
+from cluster.core.factors import Space
+from cluster.core.market import Book, Learned, Work
 from cluster.core.posterior import Ema, Gaussian, averaged
+from cluster.core.rewards import rest_of
 from cluster.core.steps import Settle
-from cluster.core.types import Adapted, Sensed
+from cluster.core.types import Adapted, Sensed, Verdict
 from cluster.models import (
     AgentNode,
     Calibration,
@@ -21,6 +25,7 @@ from cluster.models import (
     MarketEntry,
     Task,
 )
+from cluster.selectors.step_checks import steps_settled
 from cluster.services.books import (
     book_keep,
     book_load,
@@ -38,6 +43,10 @@ from cluster.services.lives import (
 from cluster.services.rewards import reward_write
 
 CALIBRATION_BINS = 10
+STEP_FIRST = 10_000
+"""Evaluation number of the first declared check of a step: far behind all that people say."""
+_FAMILY_FIELDS = ("evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev")
+_NODE_FIELDS = ("evidence", "own", "influence", "m", "v")
 
 
 def verdict_settle(
@@ -58,8 +67,19 @@ def verdict_settle(
         evaluation=0,
         predicted=predicted,
         now=now,
+        fresh=_news(task, step.verdict, step.node_id),
     )
     return Adapted(settled=1, reason="capability updated", terms=terms)
+
+
+def _news(task: Task, verdict: Verdict, node_id: str) -> tuple[float, float] | None:
+    """Return what of a verdict was not learned from yet, and its share; None for all of it."""
+    settled = steps_settled(task_id=task.id, cycle=task.cycle, node_id=node_id)
+    if not settled:
+        return None
+    assert verdict.score is not None
+    shares = {number: found.share for number, found in settled.items()}
+    return rest_of(verdict.components, verdict.score, shares)
 
 
 def score_settle(
@@ -71,16 +91,82 @@ def score_settle(
     evaluation: int,
     predicted: float | None,
     now: datetime,
+    fresh: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Update the posterior by one score.
 
-    Locks are taken in the order family, node, node in domain, the workspace's market.
+    Locks are taken in the order family, node, node in domain, the workspace's market. Where a part
+    of the score was learned from as its steps finished, `fresh` is the rest, and its share.
 
     Raises:
         IntegrityError: This evaluation of this cycle was settled before.
     """
-    workspace_id = str(task.workspace_id)
-    book = book_load(workspace_id=workspace_id)
+    known = _learned(task, node_id, sensed, *(fresh or (score, 1.0)))
+    family, node, work = known.family, known.node, known.work
+    family.hard_errors, family.retry_at = 0, None
+    family.save(update_fields=[*_FAMILY_FIELDS, "hard_errors", "retry_at"])
+    node_answered(node=node)
+    event = node_scored(node=node, task=task, score=score, now=now)
+    node.save(update_fields=[*_NODE_FIELDS, *CIRCUIT_FIELDS, *LIFE_FIELDS])
+    main = max(work.weights, key=lambda d: (work.weights[d], d)) if work.weights else None
+    if main is not None:
+        at = known.space
+        _capability_keep(
+            node,
+            main,
+            skill.predict(at, known.after, factors.features(at, {main: 1.0}, 0.5)),
+            score,
+        )
+    terms = {**known.terms, "score": score, "life": event}
+    if fresh is not None:
+        terms |= {"fresh": fresh[0], "share": fresh[1]}
+    _line(task, known, sensed, now, evaluation=evaluation, score=score, kind="score", terms=terms)
+    if predicted is not None and main is not None:
+        _calibrate(task, main, predicted, score)
+    book_keep(
+        workspace_id=str(task.workspace_id), work=work, score=score, p=known.learned.settled.p
+    )
+    return terms
+
+
+def step_settle(
+    *, task: Task, node_id: str, number: int, result: CheckResult, share: float, sensed: Sensed,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Update the posterior by a declared check of a step that has finished; once per number.
+
+    Whether the node stays, how forecasts come true and how far scores are believed is decided on
+    whole tasks, at their end.
+
+    Raises:
+        IntegrityError: It was settled before.
+    """
+    known = _learned(task, node_id, sensed, result.score, share)
+    known.family.save(update_fields=_FAMILY_FIELDS)
+    known.node.save(update_fields=_NODE_FIELDS)
+    told = {"check": number, "kind": result.kind, "step": result.step, "detail": result.detail}
+    _line(
+        task, known, sensed, now, evaluation=STEP_FIRST + number, score=result.score, kind="step",
+        terms={**known.terms, **told, "score": result.score, "share": share},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Locked rows with what they say since a result, not yet saved, and the terms of it."""
+
+    family: Family
+    node: AgentNode
+    space: Space
+    work: Work
+    learned: Learned
+    after: skill.Standing
+    terms: dict[str, Any]
+
+
+def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: float) -> _Known:
+    """Lock a node and its family, and put into their rows what a score says of them."""
+    book = book_load(workspace_id=str(task.workspace_id))
     work = Work(
         weights=_known_weights(sensed.weights, book),
         x=sensed.complexity,
@@ -99,66 +185,42 @@ def score_settle(
     standing = skill.Standing(
         node=node_evidence(node), family=skill.family_from_row(family.evidence)
     )
-    learned = market.learn(book, standing, work, score)
+    learned = market.learn(book, standing, work, score, share=share)
     settled = learned.settled
     family.rev += 1
-    family.hard_errors, family.retry_at = 0, None
     family_evidence_set(family, settled.family, book.space)
-    family.save(
-        update_fields=[
-            "evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev", "hard_errors", "retry_at",
-        ]
-    )  # fmt: skip
     node_evidence_set(node, settled.node, book.space)
     after = skill.Standing(node=settled.node, family=settled.family)
     node.m, node.v = skill.predict(book.space, after, book.space.level)
-    node_answered(node=node)
-    event = node_scored(node=node, task=task, score=score, now=now)
-    node.save(
-        update_fields=[
-            "evidence", "own", "influence", "m", "v", *CIRCUIT_FIELDS, *LIFE_FIELDS,
-        ]
-    )  # fmt: skip
-    main = max(work.weights, key=lambda d: (work.weights[d], d)) if work.weights else None
-    if main is not None:
-        _capability_keep(
-            node,
-            main,
-            skill.predict(book.space, after, factors.features(book.space, {main: 1.0}, 0.5)),
-            score,
-        )
-    terms = {
-        "expected": learned.expected,
-        "p": settled.p,
-        "score": score,
-        "surprise": learned.surprise,
-        "before": list(settled.before),
-        "after": list(settled.after),
-        "features": learned.observation.features.tolist(),
-        "good": learned.observation.good,
-        "bad": learned.observation.bad,
-        "tau": settled.tau,
-        "nu": settled.nu,
-        "jumped": settled.jumped,
-        "life": event,
-    }
-    MarketEntry.objects.create(
+    return _Known(
         family=family,
-        rev=family.rev,
-        task=task,
-        cycle=task.cycle,
         node=node,
-        evaluation=evaluation,
-        score=score,
-        complexity=sensed.complexity,
-        weights=dict(work.weights),
-        terms=terms,
-        at=now,
+        space=book.space,
+        work=work,
+        learned=learned,
+        after=after,
+        terms={
+            "expected": learned.expected,
+            "p": settled.p,
+            "surprise": learned.surprise,
+            "before": list(settled.before),
+            "after": list(settled.after),
+            "features": learned.observation.features.tolist(),
+            "good": learned.observation.good,
+            "bad": learned.observation.bad,
+            "tau": settled.tau,
+            "nu": settled.nu,
+            "jumped": settled.jumped,
+        },
     )
-    if predicted is not None and main is not None:
-        _calibrate(task, main, predicted, score)
-    book_keep(workspace_id=workspace_id, work=work, score=score, p=settled.p)
-    return terms
+
+
+def _line(task: Task, known: _Known, sensed: Sensed, now: datetime, **fields: Any) -> None:  # noqa: ANN401 -- columns
+    """Write a line of the ledger about a task's node."""
+    MarketEntry.objects.create(
+        family=known.family, rev=known.family.rev, task=task, cycle=task.cycle, node=known.node,
+        complexity=sensed.complexity, weights=dict(known.work.weights), at=now, **fields,
+    )  # fmt: skip
 
 
 def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bool:
@@ -179,13 +241,11 @@ def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bo
     )
     family.rev += 1
     family_evidence_set(family, told, at)
-    family.save(
-        update_fields=["evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev"]
-    )  # fmt: skip
+    family.save(update_fields=_FAMILY_FIELDS)
     for node, evidence in ((target, merged), (source, emptied)):
         node_evidence_set(node, evidence, at)
         node.m, node.v = skill.predict(at, skill.Standing(node=evidence, family=told), at.level)
-        node.save(update_fields=["evidence", "own", "influence", "m", "v"])
+        node.save(update_fields=_NODE_FIELDS)
     MarketEntry.objects.create(
         family=family,
         rev=family.rev,

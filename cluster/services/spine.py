@@ -54,6 +54,7 @@ from cluster.services.journal import (
 from cluster.services.rewards import reward_write
 from cluster.services.settlement import verdict_settle
 from cluster.services.splits import arm_keep, families_lock, parts_settle
+from cluster.services.step_checks import learns_online
 from cluster.services.waiting import ask, child_create, delegate, park, review
 
 # Checks that hold for each part by itself; a part that builds on others has no sources of its own.
@@ -293,7 +294,7 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
     assert view.sensed
     predicted = view.matched.success_probability if view.matched else None
     families_lock(task=task, view=view, node_id=step.node_id)
-    deferred = task.parent_id is not None and not _online(task)
+    deferred = task.parent_id is not None and not learns_online(task)
     if deferred and step.node_id is not None and not step.hard_error:
         reward_write(task=task, verdict=step.verdict, node_id=step.node_id, evaluation=0)
         adapted = Adapted(settled=0, reason="learned from at the end of the whole")
@@ -315,11 +316,6 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
         _count(task, view.matched.node_id, view.executed.cost.cost_usd)
     slot_release(task=task, now=now)
     return adapted
-
-
-def _online(task: Task) -> bool:
-    """Tell whether parts teach as they finish, and not at the end of what they are parts of."""
-    return task.workspace.settings.get("online_learning", True) is not False
 
 
 def _count(task: Task, node_id: str, cost_usd: Decimal) -> None:

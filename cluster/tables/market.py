@@ -158,10 +158,12 @@ class MarketEntry(models.Model):
     """A line of the ledger: one update of capability.
 
     A family rebuilt from its lines in the order of `rev` equals the live one. A line of kind
-    `merge` belongs to no task: `terms["source"]` gave all its evidence to the line's node.
+    `merge` belongs to no task: `terms["source"]` gave all its evidence to the line's node. One of
+    kind `step` is a declared check of a step, learned from as it finished; what the rest of the
+    evaluation said is in the `score` line behind it.
     """
 
-    KINDS: ClassVar = ("score", "merge", "hard_error")
+    KINDS: ClassVar = ("score", "step", "merge", "hard_error")
 
     family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="ledger")
     rev = models.PositiveBigIntegerField()

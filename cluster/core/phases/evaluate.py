@@ -83,7 +83,7 @@ def conclude(view: TaskView, outcome: JudgeOutcome) -> Record:
     parts = [
         ScorePart(
             source="check",
-            name=check.kind,
+            name=f"{check.kind} at {check.step}" if check.step else check.kind,
             score=check.score,
             weight=CHECK_WEIGHT,
             required=check.required,
