@@ -97,6 +97,13 @@ def document_texts(*, workspace_id: UUID | str, document_ids: Iterable[str]) -> 
     return {str(id_): text for id_, text in rows.values_list("id", "text")}
 
 
+def document_titles(*, workspace_id: UUID | str, document_ids: Iterable[str]) -> dict[str, str]:
+    """Return the titles of those of these documents that are in this workspace."""
+    rows = Document.objects.filter(workspace_id=workspace_id, id__in=_uuids(document_ids))
+    rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
+    return {str(id_): title for id_, title in rows.values_list("id", "title")}
+
+
 def document_text(*, workspace_id: UUID | str, document_id: str) -> str:
     """Return the stored text of a document: what offsets of its hits point into.
 

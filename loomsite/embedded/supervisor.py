@@ -192,6 +192,15 @@ class Supervisor:
                 f"  admin user      admin   password  {first_use['admin_password']}",
                 f"  API key         {first_use['api_key']}",
             ]
+        else:
+            lines += [
+                "The password and the API key were shown at the first start. For new ones:",
+                "  .venv/bin/python manage.py changepassword admin",
+                (
+                    "  .venv/bin/python manage.py apikey_create --workspace default --user admin"
+                    " --scope tasks:read tasks:write"
+                ),
+            ]
         print("\n".join(lines), "Ctrl-C or `make down` stops it.", sep="\n", file=self._out)
         self._out.flush()
 

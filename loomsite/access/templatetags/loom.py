@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from loomsite.access.admin import display
 from loomsite.access.admin import once as sending
+from loomsite.access.admin import prose as writing
 
 register = template.Library()
 _SPARK_WIDTH, _SPARK_HEIGHT = 96, 20
@@ -45,6 +46,12 @@ def until(at: datetime | None) -> str:
 def spaced(name: str) -> str:
     """Return a name of the code as words."""
     return name.replace("_", " ")
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """Return Markdown as safe markup."""
+    return writing.prose(text)
 
 
 @register.simple_tag

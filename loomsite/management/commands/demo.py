@@ -17,7 +17,7 @@ from cluster.services.auctions import population_ready
 from cluster.services.births import blueprint_add
 from cluster.services.tasks import task_submit
 from knowledge import wiring as knowledge
-from knowledge.selectors import document_detail
+from knowledge.selectors import document_titles
 from loomsite.access.services import workspace_ensure
 from loomsite.embedded import attach
 from loomsite.embedded.home import Home
@@ -96,10 +96,10 @@ def _conclude(console: Console, workspace_id: str, task: dict[str, Any]) -> None
         console.print(Markdown(task["answer"]))
     if task["error"]:
         console.print(f"[red]{escape(task['error']['message'])}[/red]")
-    titles = {
-        document_id: document_detail(workspace_id=workspace_id, document_id=document_id)["title"]
-        for document_id in {citation["document_id"] for citation in task["citations"]}
-    }
+    titles = document_titles(
+        workspace_id=workspace_id,
+        document_ids={citation["document_id"] for citation in task["citations"]},
+    )
     for number, citation in enumerate(task["citations"], start=1):
         quote = " ".join(citation["quote"].split())
         if len(quote) > QUOTE_CHARS:

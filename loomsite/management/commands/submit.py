@@ -124,6 +124,8 @@ def _caller(slug: str | None) -> Principal:
 
 
 def _progress(task: Task) -> str:
-    progress, phase = task["progress"], (task["phase"] or task["status"]).upper()
+    progress, phase = task["progress"], task["phase"]
+    if phase is None:  # behind the last phase it is still running for a moment
+        phase = "ending" if task["status"] == Status.RUNNING else task["status"]
     parts = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
-    return f"{phase}{parts} {progress['message']}".strip()
+    return f"{phase.upper()}{parts} {progress['message']}".strip()

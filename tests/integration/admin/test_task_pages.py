@@ -2,6 +2,7 @@
 
 import csv
 import io
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import conditional_escape
 
 from agents.models import Artifact, Run, Step, ToolEffect
 from cluster.admin.task_parts import PARTS, auction_shown, window_shown
 from cluster.models import Event, Task
+from knowledge.models import Document
 from loomsite.access.models import AuditEntry, SavedFilter
 from tests.integration.admin.seeding import EVIL, Seeds, member, person
 
@@ -152,6 +155,22 @@ def test_a_task_whose_related_rows_are_gone_still_opens(client, seeds) -> None:
 
     assert page.status_code == 200
     assert parts == {200}
+
+
+def test_an_answer_is_rendered_and_cites_documents_by_their_titles(client, seeds) -> None:
+    document = seeds.rows[Document][0]
+    cited = {"document_id": str(document.pk), "chunk_id": "1", "start": 3, "end": 9, "quote": "so"}
+    gone = cited | {"document_id": str(uuid.uuid4())}
+    answer = "## Found\n\n- <script>alert(1)</script> [1]"
+    Task.objects.filter(pk=seeds.task.pk).update(answer=answer, citations=[cited, gone])
+
+    page = client.get(reverse("admin:cluster_task_change", args=[seeds.task.pk])).content.decode()
+
+    assert "<h2>Found</h2>" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert reverse("admin:knowledge_document_change", args=[document.pk]) in page
+    assert conditional_escape(document.title) in page
+    assert page.count("a document that is gone") == 1
 
 
 def test_an_auction_is_shown_with_its_filters_in_words_and_the_winner_marked() -> None:

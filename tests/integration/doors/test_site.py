@@ -47,11 +47,12 @@ async def test_the_metrics_count_tasks_and_workers_and_name_nobody(http):
     assert tenant.slug not in responses[0].text
 
 
-async def test_the_root_leads_to_the_admin(http):
+@pytest.mark.parametrize(("path", "leads"), [("/", "/admin/"), ("/api/v1/", "/api/docs")])
+async def test_the_printed_addresses_lead_somewhere(http, path, leads):
     async with http() as client:
-        response = await client.get("/")
+        response = await client.get(path)
 
-    assert (response.status_code, response.headers["location"]) == (302, "/admin/")
+    assert (response.status_code, response.headers["location"]) == (302, leads)
 
 
 async def test_the_schema_names_every_resource_and_the_docs_need_no_other_site(http):
