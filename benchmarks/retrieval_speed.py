@@ -88,6 +88,7 @@ def measure(size: int) -> dict[str, Any]:
         )
         exact, exact_rare = (_dense(where, embedder, queries) for where in (index, rare))
         result["before_index"] = _searches(index, embedder, queries)
+        print(f"{size:7d} chunks, no index yet: {result}", flush=True)
         if size > EXACT_LIMIT:
             _, index_s = timed(lambda: embeddings.vectors_index(collection_id=ref.id))
             result["index_build_s"] = round(index_s, 1)
@@ -96,6 +97,7 @@ def measure(size: int) -> dict[str, Any]:
             result["recall_at_10_of_a_filtered_percent"] = _recall(
                 exact_rare, _dense(rare, embedder, queries)
             )
+            print(f"{size:7d} chunks, indexed: {result}", flush=True)
             result["tenant"] = _tenant(size // 100, embedder, queries)
         print(f"{size:7d} chunks: {result}")
         return result
@@ -130,7 +132,7 @@ def _tenant(size: int, embedder: ClusteredVectors, queries: Sequence[str]) -> di
         stored = dict(
             ChunkVector.objects.filter(collection_id=ref.id).values_list("chunk_id", "vector")
         )
-        ids, matrix = list(stored), np.array([vector.to_list() for vector in stored.values()])
+        ids, matrix = list(stored), np.array(list(stored.values()))
         exact = [
             [ids[i] for i in np.argsort(-(matrix @ np.array(vector)), kind="stable")[:10]]
             for vector in embedder.embed(queries)

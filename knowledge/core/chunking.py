@@ -9,8 +9,11 @@ from knowledge.core.types import ChunkSpan
 MAX_SIZE = 1_600  # about 400 tokens of English; see `_size`
 MIN_SIZE = 400  # a shorter section is joined with the next one
 OVERLAP = 200
+_LONGEST_HEADING = 2_000  # a longer line is text
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_LETTER = re.compile(r"\S")
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _SENTENCE_END = re.compile(
     r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f\uff0e]+\s*|\n+"
@@ -100,28 +103,31 @@ def _blocks(text: str, *, markdown: bool) -> Iterator[tuple[int, int, tuple[int,
     """Give the headings, and the runs of lines between them, that are not blank."""
     start = position = 0
     fence = ""
-    for line in text.splitlines(keepends=True):
-        fenced = _FENCE.match(line) if markdown else None
+    # One line at a time, none where no headings are sought: a list of them outweighs the text.
+    for match in _LINE.finditer(text) if markdown else ():
+        line = match.group()
+        fenced = _FENCE.match(line)
         if fenced and (not fence or fenced.group(1).startswith(fence)):
             fence = "" if fence else fenced.group(1)
-        heading = _HEADING.match(line.rstrip("\r\n")) if markdown and not fence else None
+        may_head = not fence and len(line) <= _LONGEST_HEADING
+        heading = _HEADING.match(line.rstrip("\r\n")) if may_head else None
         if heading and heading.group(2):
-            if text[start:position].strip():
+            if _LETTER.search(text, start, position):
                 yield start, position, None
             start = position + len(line)
             yield position, start, (len(heading.group(1)), heading.group(2)[:200])
         position += len(line)
-    if text[start:].strip():
+    if _LETTER.search(text, start):
         yield start, len(text), None
 
 
 def _sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     left = start
     for match in _SENTENCE_END.finditer(text, start, end):
-        if text[left : match.end()].strip():
+        if _LETTER.search(text, left, match.end()):
             yield from _cut(text, left, match.end())
-            left = match.end()
-    if text[left:end].strip():
+        left = match.end()  # past blank lines too: looked at again with each, they never end
+    if _LETTER.search(text, left, end):
         yield from _cut(text, left, end)
 
 

@@ -1,32 +1,58 @@
-"""From a document as it came to what the index stores of it: clean text, chunks, terms, digests."""
+"""From a document as it came to what the index stores of it: clean text, chunks, terms, digests.
+
+A document may have megabytes: whatever is made of its text is made when it is asked for, a chunk or
+a slice at a time.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from knowledge.core.analysis import term_counts
 from knowledge.core.chunking import chunk
 from knowledge.core.errors import DocumentEmpty, DocumentRejected, DocumentTooLarge
-from knowledge.core.types import LoadedText, TermCounts
+from knowledge.core.types import ChunkSpan, LoadedText, SourceType, TermCounts
 
 MAX_TEXT_CHARS = 20_000_000
 MAX_EXTERNAL_ID = 500
 _VERSION = "1"  # part of every digest: changing how text is cut or counted re-indexes on re-ingest
+_SLICE = 1_000_000  # characters
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKDOWN = frozenset({"markdown", "html", "docx", "pptx", "xlsx"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    text: str
+    title: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedChunk:
-    """A chunk ready for the index; `embedding_text` is what its vector is made of."""
+    """A chunk ready for the index: its place in its document, and a digest of all it depends on."""
 
     start: int
     end: int
     heading: str
-    text: str
-    embedding_text: str
-    terms: TermCounts
     digest: str
+    source: _Source
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def embedding_text(self) -> str:
+        """Return what the chunk's vector is made of."""
+        return embedding_text(self.source.title, self.heading, self.text)
+
+    def terms(self) -> TermCounts:
+        """Count the chunk's terms, anew each time: kept for all chunks they outweigh the text."""
+        source = self.source
+        return term_counts(source.title, self.heading, self.text, language=source.language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +62,7 @@ class PreparedDocument:
     external_id: str
     title: str
     text: str
-    source_type: str
+    source_type: SourceType
     metadata: Mapping[str, Any]
     tags: tuple[str, ...]
     digest: str
@@ -59,7 +85,7 @@ def check_external_id(external_id: str) -> str:
 def clean(text: str) -> str:
     """Return a text that Postgres can store: no null bytes, no lone surrogates, LF line ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else _SURROGATE.sub("?", text)
 
 
 def clean_values(value: Any) -> Any:  # noqa: ANN401 -- whatever JSON holds
@@ -95,22 +121,20 @@ def cut(loaded: LoadedText, *, title: str, language: str) -> tuple[PreparedChunk
     spans = chunk(loaded.text, markdown=loaded.source_type in _MARKDOWN)
     if not spans:
         raise DocumentEmpty("The document has no text.")
-    chunks: list[PreparedChunk] = []
-    for span in spans:
-        text = loaded.text[span.start : span.end]
-        heading = " > ".join(part for part in span.headings if part != title)[:500]
-        chunks.append(
-            PreparedChunk(
-                start=span.start,
-                end=span.end,
-                heading=heading,
-                text=text,
-                embedding_text=embedding_text(title, heading, text),
-                terms=term_counts(title, heading, text, language=language),
-                digest=_digest(_VERSION, language, title, heading, text),
-            )
-        )
-    return tuple(chunks)
+    source = _Source(text=loaded.text, title=title, language=language)
+    return tuple(_chunk(span, source) for span in spans)
+
+
+def _chunk(span: ChunkSpan, source: _Source) -> PreparedChunk:
+    heading = " > ".join(part for part in span.headings if part != source.title)[:500]
+    text = source.text[span.start : span.end]
+    return PreparedChunk(
+        start=span.start,
+        end=span.end,
+        heading=heading,
+        digest=_digest(_VERSION, source.language, source.title, heading, text),
+        source=source,
+    )
 
 
 def embedding_text(title: str, heading: str, text: str) -> str:
@@ -119,4 +143,15 @@ def embedding_text(title: str, heading: str, text: str) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256()
+    for number, part in enumerate(parts):
+        digest.update(b"\x00" if number else b"")
+        for piece in slices(part):
+            digest.update(piece.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def slices(text: str) -> Iterator[str]:
+    """Give a text in parts of a size that costs nothing to copy."""
+    for start in range(0, len(text), _SLICE):
+        yield text[start : start + _SLICE]

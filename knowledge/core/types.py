@@ -28,6 +28,7 @@ class DocumentInput:
     Attributes:
         external_id: The caller's name for it, unique in the collection; the same again replaces it.
         metadata: Arbitrary JSON values to filter by.
+        byte_count: Of a file too large to be read at all, whose `content` was left out.
     """
 
     external_id: str
@@ -37,6 +38,7 @@ class DocumentInput:
     file_name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tags: Sequence[str] = ()
+    byte_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

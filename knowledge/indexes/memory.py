@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from knowledge.core.preparing import PreparedChunk
 from knowledge.core.ranking import best, saturation
-from knowledge.core.types import CorpusStatistics, Passage, Scored
+from knowledge.core.types import CorpusStatistics, Passage, Scored, TermCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
     passage: Passage
-    chunk: PreparedChunk
+    terms: TermCounts
     vector: Sequence[float] | None
 
 
@@ -44,17 +44,17 @@ class MemoryIndex:
                     end=chunk.end,
                     heading=chunk.heading,
                 ),
-                chunk=chunk,
+                terms=chunk.terms(),
                 vector=None if vectors is None else vectors[position],
             )
 
     def statistics(self, terms: Sequence[int]) -> CorpusStatistics:
         dfs: Counter[int] = Counter()
         for stored in self._stored.values():
-            dfs.update(term for term in terms if term in stored.chunk.terms.counts)
+            dfs.update(term for term in terms if term in stored.terms.counts)
         return CorpusStatistics(
             chunk_count=len(self._stored),
-            total_length=sum(stored.chunk.terms.length for stored in self._stored.values()),
+            total_length=sum(stored.terms.length for stored in self._stored.values()),
             dfs=dict(dfs),
         )
 
@@ -63,7 +63,7 @@ class MemoryIndex:
     ) -> list[Scored]:
         scores: dict[int, float] = {}
         for chunk_id, stored in self._stored.items():
-            own = stored.chunk.terms
+            own = stored.terms
             shares = [
                 weight
                 * saturation(
@@ -98,7 +98,7 @@ class MemoryIndex:
             i: (own.length, {t: n for t, n in own.counts.items() if wanted is None or t in wanted})
             for i in chunk_ids
             if i in self._stored
-            for own in [self._stored[i].chunk.terms]
+            for own in [self._stored[i].terms]
         }
 
     def passages(self, chunk_ids: Sequence[int]) -> list[Passage]:

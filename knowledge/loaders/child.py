@@ -17,11 +17,14 @@ from knowledge.core.preparing import MAX_TEXT_CHARS
 from knowledge.core.types import LoadedText
 
 READERS = {
-    "html": "html_page",
-    "pdf": "pdf",
-    "docx": "docx",
-    "pptx": "pptx",
-    "xlsx": "xlsx",
+    "html": ("html_page", "read"),
+    "pdf": ("pdf", "read"),
+    "docx": ("docx", "read"),
+    "pptx": ("pptx", "read"),
+    "xlsx": ("xlsx", "read"),
+    "csv": ("csv_table", "read"),
+    "json": ("json_values", "read"),
+    "jsonl": ("json_values", "read_lines"),
 }
 MEMORY_BYTES = 1_500 * 1024 * 1024
 CPU_S = 60
@@ -31,14 +34,14 @@ _MAX_MEMBERS = 20_000
 
 
 def main() -> None:
-    """Convert standard input and print `{"text", "title"}`, or `{"code", "error"}`."""
+    """Convert standard input and print the fields of a `LoadedText`, or `{"code", "error"}`."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")  # standard error is for what ends the process
     try:
         loaded = convert(sys.argv[1], sys.stdin.buffer.read())
-        answer = {"text": loaded.text, "title": loaded.title}
+        answer = {"text": loaded.text, "title": loaded.title, "source_type": loaded.source_type}
     except DocumentRejected as error:
         answer = {"code": error.code, "error": str(error)}
     json.dump(answer, sys.stdout)
@@ -52,9 +55,10 @@ def convert(kind: str, content: bytes) -> LoadedText:
     """
     if kind in _ZIPPED:
         _check_zip(content)
-    reader = importlib.import_module(f"knowledge.loaders.{READERS[kind]}")
+    module, function = READERS[kind]
+    read = getattr(importlib.import_module(f"knowledge.loaders.{module}"), function)
     try:
-        loaded: LoadedText = reader.read(content)
+        loaded: LoadedText = read(content)
     except DocumentRejected:
         raise
     except MemoryError as error:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from knowledge.core import errors
-from knowledge.core.types import LoadedText, SourceType
+from knowledge.core.types import LoadedText
 
 TIMEOUT_S = 90.0
 _ROOT = Path(__file__).resolve().parents[2]
@@ -18,8 +18,8 @@ _ERRORS = {
 }
 
 
-def convert(kind: SourceType, content: bytes, *, timeout_s: float = TIMEOUT_S) -> LoadedText:
-    """Return the text of a file of this format.
+def convert(kind: str, content: bytes, *, timeout_s: float = TIMEOUT_S) -> LoadedText:
+    """Return the text of a file of this format, one of the child's `READERS`.
 
     Raises:
         DocumentTooLarge: It unpacks to, or takes, more than one file may have.
@@ -53,7 +53,7 @@ def convert(kind: SourceType, content: bytes, *, timeout_s: float = TIMEOUT_S) -
         ) from None
     if "error" in answer:
         raise _ERRORS.get(answer["code"], errors.DocumentUnreadable)(answer["error"])
-    return LoadedText(text=answer["text"], title=answer["title"], source_type=kind)
+    return LoadedText(**answer)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

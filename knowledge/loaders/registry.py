@@ -12,7 +12,8 @@ from knowledge.loaders.converting import convert
 from knowledge.loaders.text import decode
 
 MAX_BYTES = 64 * 1024 * 1024
-_FIRST_HEADING = re.compile(r"^# +(.+?)[ #]*$", re.MULTILINE)
+_SOMETHING = re.compile(rb"[^ \t\r\n\x00]")
+_FIRST_HEADING = re.compile(r"^# +(\S.*)$", re.MULTILINE)
 _MARKDOWN_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 _TEXT_FORMATS: dict[str, SourceType] = {
@@ -30,15 +31,7 @@ _TEXT_FORMATS: dict[str, SourceType] = {
     ),
 }  # fmt: skip
 
-_CONVERTED: dict[str, SourceType] = {
-    "html": "html",
-    "htm": "html",
-    "xhtml": "html",
-    "pdf": "pdf",
-    "docx": "docx",
-    "pptx": "pptx",
-    "xlsx": "xlsx",
-}
+_CONVERTED = frozenset({"html", "htm", "xhtml", "pdf", "docx", "pptx", "xlsx"})
 _PARSED: dict[str, Callable[[bytes], LoadedText]] = {
     "csv": csv_table.read,
     "tsv": csv_table.read,
@@ -46,6 +39,8 @@ _PARSED: dict[str, Callable[[bytes], LoadedText]] = {
     "jsonl": json_values.read_lines,
     "ndjson": json_values.read_lines,
 }
+_ALIASES = {"htm": "html", "xhtml": "html", "tsv": "csv", "ndjson": "jsonl"}
+_SMALL = 1_000_000  # bytes; values parsed from more may take a hundred times the room of the file
 
 EXTENSIONS = frozenset({*_TEXT_FORMATS, *_CONVERTED, *_PARSED})
 
@@ -60,22 +55,23 @@ def load(document: DocumentInput) -> LoadedText:
         kind: SourceType = "markdown" if _MARKDOWN_HEADING.search(document.text) else "text"
         return LoadedText(text=document.text, source_type=kind)
     content = document.content or b""
-    if not content.strip(b" \t\r\n\x00"):
-        raise DocumentEmpty("The document is empty.")
-    if len(content) > MAX_BYTES:
+    size = max(len(content), document.byte_count)
+    if size > MAX_BYTES:
         raise DocumentTooLarge(
-            f"The file has {len(content) / 2**20:,.0f} MiB: at most {MAX_BYTES // 2**20} are read."
+            f"The file has {size / 2**20:,.0f} MiB: at most {MAX_BYTES // 2**20} are read."
         )
+    if not _SOMETHING.search(content):
+        raise DocumentEmpty("The document is empty.")
     name = PurePath(document.file_name.replace("\\", "/"))
     extension = (name.suffix or name.name).lstrip(".").lower()
     if extension in _TEXT_FORMATS:
         return _titled(
             LoadedText(text=decode(content), source_type=_TEXT_FORMATS[extension]), name.stem
         )
-    if extension in _PARSED:
+    if extension in _PARSED and len(content) <= _SMALL:
         return _titled(_PARSED[extension](content), name.stem)
-    if extension in _CONVERTED:
-        return _titled(convert(_CONVERTED[extension], content), name.stem)
+    if extension in _CONVERTED or extension in _PARSED:
+        return _titled(convert(_ALIASES.get(extension, extension), content), name.stem)
     raise FormatUnsupported(
         f"Files of type {extension[:20]!r} are not read here: use one of "
         f"{', '.join(sorted(EXTENSIONS))}."
@@ -87,5 +83,5 @@ def _titled(loaded: LoadedText, stem: str) -> LoadedText:
     title = loaded.title.strip()
     if not title and loaded.source_type not in ("text", "code", "csv", "json"):
         heading = _FIRST_HEADING.search(loaded.text[:2_000])
-        title = heading.group(1) if heading else ""
+        title = heading.group(1).rstrip(" #") if heading else ""
     return replace(loaded, title=title or stem)

@@ -1,7 +1,8 @@
 """Vectors of texts, each computed once: the cache in Postgres before the embedder."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from celery import current_app
 from django.db import connection, transaction
@@ -31,9 +32,39 @@ def texts_embed(*, texts: Sequence[str], embedder: Embedder) -> list[list[float]
     if not texts:
         return []
     model_id = embedding_model_ensure(embedder=embedder)
-    digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+    digests = [digest_of(text) for text in texts]
     known = _known(model_id, sorted(set(digests)))
     missing = {d: text for d, text in zip(digests, texts, strict=True) if d not in known}
+    for made in _made(missing, model_id=model_id, embedder=embedder):
+        known.update(made)
+    return [known[digest] for digest in digests]
+
+
+def texts_keep(*, texts: Iterable[str], embedder: Embedder) -> None:
+    """Let the cache hold a vector of each text; however many, few are in memory at once.
+
+    Raises:
+        EmbeddingUnavailable: What was embedded before it happened is kept.
+    """
+    model_id = embedding_model_ensure(embedder=embedder)
+    remaining = iter(texts)
+    while some := {digest_of(text): text for text in islice(remaining, _READ)}:
+        rows = CachedEmbedding.objects.filter(model_id=model_id, digest__in=sorted(some))
+        for digest in rows.values_list("digest", flat=True):
+            del some[bytes(digest)]
+        for _ in _made(some, model_id=model_id, embedder=embedder):
+            pass
+
+
+def digest_of(text: str) -> bytes:
+    """Return the name of a text's vectors in the cache."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _made(
+    missing: Mapping[bytes, str], *, model_id: int, embedder: Embedder
+) -> Iterator[Mapping[bytes, list[float]]]:
+    """Embed texts and give their vectors, each batch when it is in the cache."""
     # Similar lengths together: a batch costs as much as its longest text says.
     pending = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
     for start in range(0, len(pending), _BATCH):
@@ -42,8 +73,7 @@ def texts_embed(*, texts: Sequence[str], embedder: Embedder) -> list[list[float]
         _check(made, expected=len(batch), dim=embedder.dim)
         fresh = {digest: vector for (digest, _), vector in zip(batch, made, strict=True)}
         _keep(model_id, fresh)
-        known.update(fresh)
-    return [known[digest] for digest in digests]
+        yield fresh
 
 
 def vectors_index_queue(*, collection_id: int) -> None:

@@ -1,8 +1,11 @@
-"""Put documents into the index: read, cut, embed, and only then one short transaction."""
+"""Put documents into the index: read, cut, embed, and only then one transaction a batch.
 
-from collections import defaultdict
+A document is given up as soon as its text is there, and what its chunks are indexed by is never in
+memory all at once: what an ingest takes depends on the text of its longest document alone.
+"""
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -13,28 +16,33 @@ from knowledge.core.errors import DocumentBusy, DocumentRejected, KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import (
     MAX_EXTERNAL_ID,
-    PreparedChunk,
     PreparedDocument,
     check_external_id,
     clean,
     clean_values,
     cut,
     digest_of,
+    slices,
 )
 from knowledge.core.types import DocumentInput, LoadedText
-from knowledge.models import Chunk, ChunkVector, Document
+from knowledge.models import Document
 from knowledge.selectors import CollectionRef
-from knowledge.services.embeddings import texts_embed, vectors_index_queue
+from knowledge.services.chunks import chunks_replace
+from knowledge.services.embeddings import texts_keep, vectors_index_queue
 from knowledge.services.serving import EngineOf, engines_wanted, nobody, serving_held
 from knowledge.store import statistics, vectors, writing
 
 Load = Callable[[DocumentInput], LoadedText]
 Engines = Mapping[int, Embedder | None]  # by the number of their model; None: nobody runs it
-VectorsMade = Mapping[int, Mapping[str, Sequence[float]] | None]  # then by the chunk's digest
 
 _BATCH_DOCUMENTS = 64
 _BATCH_SIZE = 1_000_000  # bytes or letters
+_LONG_TEXT = 1_000_000  # characters; stored a part at a time
 _ATTEMPTS = 3
+_FIELDS = (
+    "title", "source_type", "metadata", "tags", "content_hash", "status", "error", "error_code",
+    "chunk_count", "ingested_at", "updated_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,7 @@ def _batches(documents: Iterable[DocumentInput]) -> Iterator[list[DocumentInput]
     for document in documents:
         batch.append(document)
         size += len(document.text or "") + len(document.content or b"")
+        del document  # whoever takes the batch may drop it
         if len(batch) == _BATCH_DOCUMENTS or size >= _BATCH_SIZE:
             yield batch
             batch, size = [], 0
@@ -98,28 +107,22 @@ def _batches(documents: Iterable[DocumentInput]) -> Iterator[list[DocumentInput]
 
 
 def _batch_ingest(
-    batch: Sequence[DocumentInput],
+    batch: list[DocumentInput],
     *,
     workspace_id: UUID | str,
     collection: CollectionRef,
     load: Load,
     engines_now: Callable[[], Engines],
 ) -> list[IngestResult]:
+    """Ingest a batch, which is emptied on the way."""
+    names = list(dict.fromkeys(item.external_id for item in batch))
     results: dict[str, IngestResult] = {}
     prepared: dict[str, PreparedDocument] = {}
     engines = engines_now()
-    known = Document.objects.filter(
-        collection_id=collection.id,
-        external_id__in=[item.external_id for item in batch],
-        status=Document.Status.READY,
-    )
-    lacking = vectors.documents_lacking(
-        known.values_list("id", flat=True),
-        collection_id=collection.id,
-        model_ids=[model_id for model_id, engine in engines.items() if engine is not None],
-    )
-    stored = dict(known.exclude(id__in=lacking).values_list("external_id", "content_hash"))
-    for item in batch:
+    stored = _stored(names, collection_id=collection.id, engines=engines)
+    batch.reverse()
+    while batch:
+        item = batch.pop()
         try:
             document = _prepare(item, load=load, language=collection.language, stored=stored)
         except DocumentRejected as error:
@@ -127,23 +130,41 @@ def _batch_ingest(
             results[item.external_id] = _fail(item, error, workspace_id, collection)
         else:
             prepared[item.external_id] = document
-    made = _vectors(prepared.values(), engines=engines)
+            del document
+        del item
+    _embed(prepared.values(), engines=engines)
     for _ in range(_ATTEMPTS):
-        written = _write(prepared, made=made, workspace_id=workspace_id, collection=collection)
+        written = _write(
+            prepared, engines=engines, workspace_id=workspace_id, collection=collection
+        )
         results.update(written)
         # What changed under our hands since it was looked up: cut it after all, and try again.
         prepared = {
-            item.external_id: _prepare(item, load=load, language=collection.language, stored={})
-            for item in batch
-            if item.external_id in prepared and item.external_id not in written
+            external_id: document if document.chunks else _cut(document, collection.language)
+            for external_id, document in prepared.items()
+            if external_id not in written
         }
         if not prepared:
             break
-        made = _vectors(prepared.values(), engines=engines_now())
+        engines = engines_now()
+        _embed(prepared.values(), engines=engines)
     for external_id in prepared:
         error = DocumentBusy(f"{external_id!r} is being changed by somebody else: try again.")
         results[external_id] = _failed(external_id, error, document_id=None)
-    return [results[external_id] for external_id in dict.fromkeys(i.external_id for i in batch)]
+    return [results[external_id] for external_id in names]
+
+
+def _stored(names: Sequence[str], *, collection_id: int, engines: Engines) -> dict[str, str]:
+    """Return the digests of those of these documents that are stored and lack no vector."""
+    known = Document.objects.filter(
+        collection_id=collection_id, external_id__in=names, status=Document.Status.READY
+    )
+    lacking = vectors.documents_lacking(
+        known.values_list("id", flat=True),
+        collection_id=collection_id,
+        model_ids=[model_id for model_id, engine in engines.items() if engine is not None],
+    )
+    return dict(known.exclude(id__in=lacking).values_list("external_id", "content_hash"))
 
 
 def _prepare(
@@ -157,8 +178,7 @@ def _prepare(
     )
     title = " ".join(clean(item.title or loaded.title).split())[:500]
     digest = digest_of(loaded, title=title, language=language)
-    unchanged = stored.get(item.external_id) == digest
-    return PreparedDocument(
+    document = PreparedDocument(
         external_id=item.external_id,
         title=title,
         text=loaded.text,
@@ -166,20 +186,23 @@ def _prepare(
         metadata=clean_values(item.metadata),
         tags=tuple(dict.fromkeys(clean(tag)[:100] for tag in item.tags)),
         digest=digest,
-        chunks=() if unchanged else cut(loaded, title=title, language=language),
+        chunks=(),
     )
+    return document if stored.get(item.external_id) == digest else _cut(document, language)
 
 
-def _vectors(documents: Iterable[PreparedDocument], *, engines: Engines) -> VectorsMade:
-    """Return a vector for each chunk's digest, by each model."""
-    texts = {chunk.digest: chunk.embedding_text for doc in documents for chunk in doc.chunks}
-    made: dict[int, dict[str, list[float]] | None] = {}
-    for model_id, engine in engines.items():
-        made[model_id] = None
+def _cut(document: PreparedDocument, language: str) -> PreparedDocument:
+    loaded = LoadedText(text=document.text, source_type=document.source_type)
+    return replace(document, chunks=cut(loaded, title=document.title, language=language))
+
+
+def _embed(documents: Iterable[PreparedDocument], *, engines: Engines) -> None:
+    """Let the cache hold the vectors of these documents' chunks, by each model."""
+    documents = list(documents)
+    for engine in engines.values():
         if engine is not None:
-            embedded = texts_embed(texts=list(texts.values()), embedder=engine)
-            made[model_id] = dict(zip(texts, embedded, strict=True))
-    return made
+            texts = (chunk.embedding_text for doc in documents for chunk in doc.chunks)
+            texts_keep(texts=texts, embedder=engine)
 
 
 def _engines(collection_id: int, embedder: Embedder | None, engine_of: EngineOf) -> Engines:
@@ -192,18 +215,17 @@ def _engines(collection_id: int, embedder: Embedder | None, engine_of: EngineOf)
 def _write(
     prepared: dict[str, PreparedDocument],
     *,
-    made: VectorsMade,
+    engines: Engines,
     workspace_id: UUID | str,
     collection: CollectionRef,
 ) -> dict[str, IngestResult]:
     """Store what was prepared; leaves out what has changed since and was not cut."""
-    if made and not serving_held(collection_id=collection.id, model_ids=made):
+    if engines and not serving_held(collection_id=collection.id, model_ids=engines):
         return {}
     rows = _rows_locked(prepared, workspace_id=workspace_id, collection=collection)
+    model_ids = [model_id for model_id, engine in engines.items() if engine is not None]
     lacking = vectors.documents_lacking(
-        [row.id for row in rows.values()],
-        collection_id=collection.id,
-        model_ids=[model_id for model_id, by_digest in made.items() if by_digest is not None],
+        [row.id for row in rows.values()], collection_id=collection.id, model_ids=model_ids
     )
     now = timezone.now()
     results: dict[str, IngestResult] = {}
@@ -227,18 +249,28 @@ def _write(
             status="unchanged" if unchanged else "ready",
             chunk_count=row.chunk_count,
         )
-    _chunks_replace(changed, made=made, collection_id=collection.id)
-    # An upsert of rows that are there: bulk_update() takes twenty times as long.
-    Document.objects.bulk_create(
-        [rows[external_id] for external_id in results],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=[
-            "title", "text", "source_type", "metadata", "tags", "content_hash", "status", "error",
-            "error_code", "chunk_count", "ingested_at", "updated_at",
-        ],
-    )  # fmt: skip
+    chunks_replace(changed, collection_id=collection.id, model_ids=model_ids)
+    _rows_write([rows[external_id] for external_id in results], texts=changed)
     return results
+
+
+def _rows_write(rows: Sequence[Document], *, texts: Mapping[UUID, PreparedDocument]) -> None:
+    """Store the rows, with the texts of those that changed."""
+    short = [row for row in rows if row.id in texts and len(texts[row.id].text) <= _LONG_TEXT]
+    for row in short:
+        row.text = texts[row.id].text
+    ids = {row.id for row in short}
+    rest = [row for row in rows if row.id not in ids]
+    for row in rest:
+        row.text = ""  # stands for it; it is not among the fields
+    # Upserts of rows that are there: bulk_update() takes twenty times as long.
+    for some, fields in ((short, ("text", *_FIELDS)), (rest, _FIELDS)):
+        Document.objects.bulk_create(
+            some, update_conflicts=True, unique_fields=["id"], update_fields=fields
+        )
+    for row in rest:
+        if row.id in texts:
+            writing.text_write(row.id, slices(texts[row.id].text))
 
 
 def _rows_locked(
@@ -260,6 +292,7 @@ def _rows_locked(
     )
     locked = (
         Document.objects.select_for_update()
+        .defer("text")  # may be long, and is replaced or stays
         .filter(collection_id=collection.id, external_id__in=wanted)
         .order_by("external_id")
     )
@@ -268,7 +301,6 @@ def _rows_locked(
 
 def _fill(row: Document, document: PreparedDocument) -> None:
     row.title = document.title
-    row.text = document.text
     row.source_type = document.source_type
     row.metadata = dict(document.metadata)
     row.tags = list(document.tags)
@@ -276,63 +308,6 @@ def _fill(row: Document, document: PreparedDocument) -> None:
     row.status = Document.Status.READY
     row.error = row.error_code = ""
     row.updated_at = timezone.now()
-
-
-def _chunks_replace(
-    documents: dict[UUID, PreparedDocument],
-    *,
-    made: VectorsMade,
-    collection_id: int,
-) -> None:
-    """Keep the chunks whose digest is still there, remove the others, add the new ones."""
-    old: dict[tuple[UUID, str], list[Chunk]] = defaultdict(list)
-    for row in Chunk.objects.filter(document_id__in=documents).order_by("document_id", "ordinal"):
-        old[row.document_id, row.content_hash].append(row)
-    kept: list[Chunk] = []
-    new: list[tuple[Chunk, PreparedChunk]] = []
-    for document_id, document in documents.items():
-        for ordinal, chunk in enumerate(document.chunks):
-            same = old.get((document_id, chunk.digest))
-            if same:
-                row = same.pop(0)
-                row.ordinal, row.start, row.end = ordinal, chunk.start, chunk.end
-                kept.append(row)
-            else:
-                new.append((_chunk_row(document_id, ordinal, chunk), chunk))
-    gone = [row.pk for rows in old.values() for row in rows]
-    Chunk.objects.filter(pk__in=gone).delete()
-    Chunk.objects.bulk_update(kept, ["ordinal", "start", "end"], batch_size=1_000)
-    Chunk.objects.bulk_create([row for row, _ in new], batch_size=2_000)
-    writing.terms_write(
-        [writing.ChunkRow(chunk_id=row.pk, terms=chunk.terms) for row, chunk in new],
-        collection_id=collection_id,
-    )
-    for model_id, by_digest in made.items():
-        if by_digest is None:
-            continue
-        with_vector = set(
-            ChunkVector.objects.filter(
-                collection_id=collection_id, model_id=model_id, chunk__in=[row.pk for row in kept]
-            ).values_list("chunk_id", flat=True)
-        )
-        rows = [row for row in kept if row.pk not in with_vector] + [row for row, _ in new]
-        writing.vectors_write(
-            ((row.pk, by_digest[row.content_hash]) for row in rows),
-            collection_id=collection_id,
-            model_id=model_id,
-        )
-
-
-def _chunk_row(document_id: UUID, ordinal: int, chunk: PreparedChunk) -> Chunk:
-    return Chunk(
-        document_id=document_id,
-        ordinal=ordinal,
-        start=chunk.start,
-        end=chunk.end,
-        heading=chunk.heading,
-        text=chunk.text,
-        content_hash=chunk.digest,
-    )
 
 
 def _fail(

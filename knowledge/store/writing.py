@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection
 
@@ -16,6 +17,88 @@ class ChunkRow:
 
     chunk_id: int
     terms: TermCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a chunk is in its document: the how manieth, from where to where of its text."""
+
+    ordinal: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChunk:
+    """A chunk that is to be stored."""
+
+    document_id: UUID
+    place: Place
+    heading: str
+    text: str
+    digest: str
+
+
+def chunks_write(chunks: Sequence[NewChunk]) -> list[int]:
+    """Store chunks and return their ids, in order."""
+    ids = [
+        row[0]
+        for row in rows(
+            "SELECT nextval(pg_get_serial_sequence('knowledge_chunk', 'id')) "
+            "FROM generate_series(1, %(n)s)",
+            {"n": len(chunks)},
+        )
+    ]
+    columns = 'id, document_id, ordinal, start, "end", heading, text, content_hash'
+    with copying(f"knowledge_chunk ({columns})") as copy:
+        for chunk_id, chunk in zip(ids, chunks, strict=True):
+            place = (chunk.place.ordinal, chunk.place.start, chunk.place.end)
+            copy.write_row(
+                (chunk_id, chunk.document_id, *place, chunk.heading, chunk.text, chunk.digest)
+            )
+    return ids
+
+
+def chunks_remove(chunk_ids: Sequence[int]) -> None:
+    """Remove chunks and all that was derived from them."""
+    if not chunk_ids:
+        return
+    with connection.cursor() as cursor:
+        for statement in _REMOVE:
+            cursor.execute(statement, [list(chunk_ids)])
+
+
+def chunks_move(places: Sequence[tuple[int, Place]]) -> None:
+    """Note where stored chunks, by their ids, are now."""
+    values = {
+        "ids": [chunk_id for chunk_id, _ in places],
+        "ordinals": [place.ordinal for _, place in places],
+        "starts": [place.start for _, place in places],
+        "ends": [place.end for _, place in places],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'UPDATE knowledge_chunk k SET ordinal = x.ordinal, start = x.start, "end" = x.stop '
+            "FROM unnest(%(ids)s::bigint[], %(ordinals)s::int[], %(starts)s::int[], "
+            "%(ends)s::int[]) AS x(id, ordinal, start, stop) WHERE k.id = x.id "
+            'AND (k.ordinal, k.start, k."end") IS DISTINCT FROM (x.ordinal, x.start, x.stop)',
+            values,
+        )
+
+
+def text_write(document_id: UUID, parts: Iterable[str]) -> None:
+    """Store a long text a part at a time: as one value it would be copied several times."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE knowledge_part (number int, part text)")
+        with copying("knowledge_part (number, part)") as copy:
+            for row in enumerate(parts):
+                copy.write_row(row)
+        cursor.execute(
+            "UPDATE knowledge_document SET text = "
+            "(SELECT string_agg(part, '' ORDER BY number) FROM knowledge_part) WHERE id = %s",
+            [document_id],
+        )
+        cursor.execute("DROP TABLE knowledge_part")
 
 
 def terms_write(stored: Iterable[ChunkRow], *, collection_id: int) -> None:
@@ -57,6 +140,29 @@ def vectors_write(
             copy.write_row((collection_id, model_id, chunk_id, dense_text(vector), False))
 
 
+def vectors_from_cache(
+    digests: Sequence[tuple[int, bytes]], *, collection_id: int, model_id: int
+) -> None:
+    """Store the cached vectors of those of these chunks that have none by this model.
+
+    Takes each chunk's id with its vector's name in the cache, which must hold all of them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO knowledge_chunkvector (collection_id, model_id, chunk_id, vector, indexed)"
+            " SELECT %(c)s, %(m)s, x.id, e.vector::halfvec, false "
+            "FROM unnest(%(ids)s::bigint[], %(digests)s::bytea[]) AS x(id, digest) "
+            "LEFT JOIN knowledge_cachedembedding e ON e.model_id = %(m)s AND e.digest = x.digest "
+            "ORDER BY x.id ON CONFLICT DO NOTHING",
+            {
+                "c": collection_id,
+                "m": model_id,
+                "ids": [chunk_id for chunk_id, _ in digests],
+                "digests": [digest for _, digest in digests],
+            },
+        )
+
+
 def _weighted_for(collection_id: int) -> float | None:
     found = rows(
         "SELECT weighted_for FROM knowledge_collectionstatistics WHERE collection_id = %(c)s",
@@ -73,6 +179,11 @@ def collection_clear(collection_id: int) -> None:
             cursor.execute(statement, [collection_id])
 
 
+_REMOVE = (
+    "DELETE FROM knowledge_chunkvector WHERE chunk_id = ANY(%s)",
+    "DELETE FROM knowledge_chunkterms WHERE chunk_id = ANY(%s)",
+    "DELETE FROM knowledge_chunk WHERE id = ANY(%s)",
+)
 _CLEAR = (
     "DELETE FROM knowledge_chunkvector WHERE collection_id = %s",
     "DELETE FROM knowledge_chunkterms WHERE collection_id = %s",

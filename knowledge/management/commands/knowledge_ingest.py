@@ -115,7 +115,9 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _document(path: Path, name: str, tags: list[str]) -> DocumentInput:
-    # One byte more than may be read is enough for the loader to refuse it, whatever its size.
+    size = path.stat().st_size
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    return DocumentInput(external_id=name, content=content, file_name=path.name, tags=tags)
+        content = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
+    return DocumentInput(
+        external_id=name, content=content, file_name=path.name, tags=tags, byte_count=size
+    )

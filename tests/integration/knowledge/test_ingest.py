@@ -66,6 +66,29 @@ def test_of_a_changed_document_only_the_changed_chunks_are_made_anew():
     assert [hit.text for hit in shelf.search("weft", limit=9) if "# Two" in hit.text] == []
 
 
+def test_a_document_of_a_megabyte_is_kept_as_it_came_and_changed_in_place():
+    shelf = make_shelf(embedder=WordEmbedder())
+    text = "\n\n".join(
+        f"Part {i}\tof C:\\loom\\{i} 🧶. {SECTION[:700]} only{i}." for i in range(1_400)
+    )
+    (first,) = shelf.put_texts({"a": text})
+    before = dict(Chunk.objects.values_list("content_hash", "id"))
+    shelf.embedder.texts.clear()
+
+    (second,) = shelf.put_texts({"a": "A new beginning.\n\n" + text + " And an end."})
+
+    document = Document.objects.get()
+    assert (first.status, second.status) == ("ready", "ready")
+    assert document.text == "A new beginning.\n\n" + text + " And an end."
+    chunks = list(Chunk.objects.order_by("ordinal"))
+    assert [c.ordinal for c in chunks] == list(range(document.chunk_count))
+    assert all(document.text[c.start : c.end] == c.text for c in chunks)
+    new = [c for c in chunks if c.content_hash not in before]
+    assert 0 < len(new) == len(shelf.embedder.texts) < len(chunks) / 2
+    assert ChunkTerms.objects.count() == ChunkVector.objects.count() == len(chunks)
+    assert shelf.found("only1399", fusion="lexical") == ["a"]
+
+
 def test_metadata_and_tags_change_without_anything_being_indexed_again():
     shelf = make_shelf(embedder=WordEmbedder())
     shelf.put(DocumentInput(external_id="a", text="Looms.", tags=["old"]))

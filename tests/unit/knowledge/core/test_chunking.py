@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,17 @@ def test_a_short_text_is_one_chunk_without_the_white_space_around_it():
 
 def test_a_blank_text_has_no_chunks():
     assert chunk(" \n\t ") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" + " \n" * 500_000 + "b", "# " + " " * 500_000 + "b\n", "# " + "# " * 250_000 + "b\n"],
+)
+def test_a_megabyte_of_blanks_is_cut_as_soon_as_one_of_words(text):
+    spans = chunk(text)
+
+    assert text[spans[0].start] in "a#"
+    assert text[spans[-1].end - 1] == "b"
 
 
 def test_a_chunk_knows_the_headings_above_it_and_begins_with_its_own():

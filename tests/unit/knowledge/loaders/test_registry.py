@@ -17,6 +17,7 @@ def read(name, content):
 @pytest.mark.parametrize(
     ("name", "content", "loaded"),
     [
+        ("h.md", b"# Looms ##\n", ("Looms", "markdown", "# Looms ##\n")),
         ("a/b.md", b"# Looms\n\nText.", ("Looms", "markdown", "# Looms\n\nText.")),
         ("notes.TXT", "Grüße".encode(), ("notes", "text", "Grüße")),
         ("u.txt", "Grüße".encode("utf-16"), ("u", "text", "Grüße")),
