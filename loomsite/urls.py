@@ -18,7 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/v1/", RedirectView.as_view(pattern_name="docs")),
+    path("api/v1", RedirectView.as_view(pattern_name="docs")),
     path("api/v1/", include("loomsite.access.urls")),
     path("api/v1/", include("agents.urls")),
     path("api/v1/", include("cluster.urls")),
