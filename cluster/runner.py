@@ -26,7 +26,7 @@ from cluster.core.errors import ClaimLost
 from cluster.core.ports import Look, Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
-from cluster.selectors.books import trust_of
+from cluster.selectors.books import book_read
 from cluster.selectors.judging import judge_trust
 from cluster.selectors.population import domain_list, tools_offered
 from cluster.selectors.step_checks import results_seen, steps_settled
@@ -356,6 +356,6 @@ def _look(workspace_id: str, text: str, centroids_fill: Callable[..., None]) -> 
         similarities=similarities,
         domains={row.slug: row.description for row in rows},
         tools=tools_offered(workspace_id=workspace_id),
-        trust=trust_of(workspace_id=workspace_id),
+        trust=book_read(workspace_id=workspace_id).trust,
         embedding=tuple(goal),
     )

@@ -1,9 +1,11 @@
 """What a workspace's market knows, and what it believes of its nodes, read from the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from django.db import connection
 from django.db.models import QuerySet
 
 from cluster.core import factors, skill
@@ -12,53 +14,74 @@ from cluster.core.factors import Space
 from cluster.core.market import Book
 from cluster.core.posterior import Gaussian
 from cluster.core.sensing import Trust
-from cluster.models import AgentNode, Domain, Market
+from cluster.models import AgentNode
+
+# One statement, its text ready: every auction and every settlement begins with it. JSON keeps a
+# float to the last bit. A domain is unplaced when it could have a place in the factors and has
+# none; with nothing to embed them with, each could.
+_OPEN = """
+SELECT w.settings::json, d.loadings, d.unplaced, m.level, m.good, m.bad,
+    m.cosine_trust, m.cosine_n, m.label_trust, m.label_n
+FROM access_workspace w
+LEFT JOIN cluster_market m ON m.workspace_id = w.id
+CROSS JOIN LATERAL (
+    SELECT json_object_agg(slug, loading ORDER BY slug) FILTER (WHERE loading <> '{}') AS loadings,
+        coalesce(bool_or(loading = '{}' AND centroid IS NOT NULL)
+            OR bool_or(loading = '{}') AND NOT bool_or(centroid IS NOT NULL), false) AS unplaced
+    FROM cluster_domain WHERE workspace_id = w.id AND state = 'active'
+) d
+WHERE w.id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBook:
+    """What an auction or a settlement begins with.
+
+    Attributes:
+        settings: The workspace's, as its operators wrote them.
+        opened: There is a market; without one the book knows nothing.
+        unplaced: A domain waits for its place in the factors.
+    """
+
+    book: Book
+    settings: Mapping[str, Any]
+    opened: bool
+    unplaced: bool
+
+
+def book_open(*, workspace_id: str) -> OpenBook:
+    """Return what the market of a workspace knows, and what its operators have set."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [workspace_id])
+        row = cursor.fetchone()
+    if row is None or row[3] is None:
+        nothing = Book(space=factors.space({}))
+        settings = {} if row is None else row[0]
+        return OpenBook(book=nothing, settings=settings, opened=False, unplaced=False)
+    settings, loadings, unplaced, level, good, bad, *trust = row
+    space = Space(
+        anchors=(),  # what the factors were made from is long, and stays in the row
+        loadings={slug: np.array(loading) for slug, loading in (loadings or {}).items()},
+        level=np.array(level) if level else np.zeros(factors.SIZE),
+    )
+    book = Book(space=space, channel=channel_of(good, bad), trust=trust_of(*trust))
+    return OpenBook(book=book, settings=settings, opened=True, unplaced=unplaced)
 
 
 def book_read(*, workspace_id: str) -> Book:
     """Return what the market of a workspace knows; one that was never opened knows nothing."""
-    row = Market.objects.defer("anchors").filter(workspace_id=workspace_id).first()
-    if row is None:
-        return Book(space=factors.space({}))
-    return Book(space=space_read(row), channel=channel_read(row), trust=trust_read(row))
+    return book_open(workspace_id=workspace_id).book
 
 
-def trust_of(*, workspace_id: str) -> Trust:
-    """Return how far SENSE is believed in a workspace."""
-    row = Market.objects.defer("anchors").filter(workspace_id=workspace_id).first()
-    return Trust() if row is None else trust_read(row)
-
-
-def space_read(row: Market) -> Space:
-    """Return the factors of a market's domains; what they were made from is left in the row."""
-    places = (
-        Domain.objects.filter(workspace_id=row.workspace_id, state=Domain.State.ACTIVE)
-        .exclude(loading=[])
-        .values_list("slug", "loading")
-    )
-    level = np.array(row.level) if row.level else np.zeros(factors.SIZE)
-    return Space(
-        anchors=(),
-        loadings={slug: np.array(loading) for slug, loading in places},
-        level=level,
-    )
-
-
-def channel_read(row: Market) -> Channel:
+def channel_of(good: Sequence[float], bad: Sequence[float]) -> Channel:
     """Return what scores say, as a market has learned it."""
-    if not row.good or not row.bad:
-        return CHANNEL_START
-    return Channel(good=tuple(row.good), bad=tuple(row.bad))
+    return Channel(good=tuple(good), bad=tuple(bad)) if good and bad else CHANNEL_START
 
 
-def trust_read(row: Market) -> Trust:
+def trust_of(cosine: float, cosine_n: float, label: float, label_n: float) -> Trust:
     """Return how far a market believes SENSE."""
-    return Trust(
-        cosine=row.cosine_trust,
-        cosine_n=row.cosine_n,
-        label=row.label_trust,
-        label_n=row.label_n,
-    )
+    return Trust(cosine=cosine, cosine_n=cosine_n, label=label, label_n=label_n)
 
 
 def population_field(at: Space, nodes: Sequence[AgentNode]) -> skill.Field:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 
 from cluster.core import evaluator, factors, skill
 from cluster.core.factors import Anchor, Space
@@ -11,19 +11,37 @@ from cluster.core.market import Book, Work, book_learned
 from cluster.core.sensing import Trust
 from cluster.core.skill import NodeEvidence
 from cluster.models import AgentNode, Domain, Family, Market
-from cluster.selectors.books import channel_read, space_read, trust_read
+from cluster.selectors.books import OpenBook, book_open, channel_of, trust_of
 
 UNTOLD_MAX = 64
 """Domains that can be told apart while there is nothing to embed them with."""
+_NOWHERE = factors.space({})
+_LEARNED_LOCK = """
+SELECT good, bad, cosine_trust, cosine_n, label_trust, label_n FROM cluster_market
+WHERE workspace_id = %s FOR NO KEY UPDATE
+"""
+_LEARNED = """
+UPDATE cluster_market SET good = %s, bad = %s, cosine_trust = %s, cosine_n = %s,
+    label_trust = %s, label_n = %s, rev = rev + 1
+WHERE workspace_id = %s
+"""
 
 
 def book_load(*, workspace_id: str) -> Book:
     """Return what the market of a workspace knows, as it is at this moment."""
-    row = market_ensure(workspace_id=workspace_id)
-    if _unplaced(workspace_id):
+    return market_open(workspace_id=workspace_id).book
+
+
+def market_open(*, workspace_id: str) -> OpenBook:
+    """Return the book with the operators' settings; a first call opens the market."""
+    found = book_open(workspace_id=workspace_id)
+    if not found.opened:
+        market_ensure(workspace_id=workspace_id)
+        found = book_open(workspace_id=workspace_id)
+    if found.unplaced:
         factors_renew(workspace_id=workspace_id)
-        row = market_ensure(workspace_id=workspace_id)
-    return Book(space=space_read(row), channel=channel_read(row), trust=trust_read(row))
+        found = book_open(workspace_id=workspace_id)
+    return found
 
 
 def market_ensure(*, workspace_id: str) -> Market:
@@ -64,12 +82,16 @@ def factors_renew(*, workspace_id: str) -> None:
     with transaction.atomic():
         # In the order in which settlements lock, the market's row last.
         families = list(
-            Family.objects.select_for_update().filter(workspace_id=workspace_id).order_by("id")
+            Family.objects.select_for_update(no_key=True)
+            .filter(workspace_id=workspace_id)
+            .order_by("id")
         )
         nodes = list(
-            AgentNode.objects.select_for_update().filter(workspace_id=workspace_id).order_by("id")
+            AgentNode.objects.select_for_update(no_key=True)
+            .filter(workspace_id=workspace_id)
+            .order_by("id")
         )
-        row = Market.objects.select_for_update().get(workspace_id=workspace_id)
+        row = Market.objects.select_for_update(no_key=True).get(workspace_id=workspace_id)
         at, domains = _factors(row)
         row.anchors = [[anchor.domain, list(anchor.centroid)] for anchor in at.anchors]
         row.level = at.level.tolist()
@@ -98,21 +120,23 @@ def _places_keep(domains: Sequence[Domain], at: Space) -> None:
 def book_keep(*, workspace_id: str, work: Work, score: float, p: float) -> None:
     """Let a workspace's market learn from a score how far its evaluators are to be believed.
 
-    Called last in a settlement: everybody shares this row, and it is held until the commit.
+    Called late in a settlement: everybody shares this row, and it is held until the commit.
     """
-    row = Market.objects.select_for_update().defer("anchors").get(workspace_id=workspace_id)
-    nowhere = factors.space({})
-    before = Book(space=nowhere, channel=channel_read(row), trust=trust_read(row))
-    book = book_learned(before, work, score, p)
-    row.good, row.bad = list(book.channel.good), list(book.channel.bad)
-    row.label_trust, row.label_n = book.trust.label, book.trust.label_n
-    row.cosine_trust, row.cosine_n = book.trust.cosine, book.trust.cosine_n
-    row.rev += 1
-    row.save(
-        update_fields=[
-            "good", "bad", "label_trust", "label_n", "cosine_trust", "cosine_n", "rev",
-        ]
-    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_LEARNED_LOCK, [workspace_id])
+        row = cursor.fetchone()
+        assert row is not None  # nobody settles before the market was opened
+        good, bad, *believed = row
+        before = Book(space=_NOWHERE, channel=channel_of(good, bad), trust=trust_of(*believed))
+        book = book_learned(before, work, score, p)
+        trust = book.trust
+        cursor.execute(
+            _LEARNED,
+            [
+                list(book.channel.good), list(book.channel.bad), trust.cosine, trust.cosine_n,
+                trust.label, trust.label_n, workspace_id,
+            ],
+        )  # fmt: skip
 
 
 def node_evidence(node: AgentNode) -> NodeEvidence:
@@ -144,15 +168,6 @@ def _caches_renew(families: Sequence[Family], nodes: Sequence[AgentNode], at: Sp
     for node in nodes:
         node_evidence_set(node, node_evidence(node), at)
     AgentNode.objects.bulk_update(nodes, ["evidence", "own", "influence"], batch_size=500)
-
-
-def _unplaced(workspace_id: str) -> bool:
-    """Tell whether a domain has no place in the factors that could have one now."""
-    active = Domain.objects.filter(workspace_id=workspace_id, state=Domain.State.ACTIVE)
-    if not active.filter(loading=[]).exists():
-        return False
-    told = active.exclude(centroid=None)
-    return told.filter(loading=[]).exists() or not told.exists()
 
 
 def _points(domains: Sequence[Domain]) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from cluster.core import lifecycle
 from cluster.core.lifecycle import Circuit, NodeLife, Record, Surroundings
-from cluster.core.policy import growth_policy
+from cluster.core.policy import GrowthPolicy, growth_policy
 from cluster.core.types import Status
 from cluster.models import AgentNode, Auction, LifecycleEvent, Task
 from loomsite.access.models import Workspace
@@ -36,7 +36,9 @@ def life_of(node: AgentNode) -> Record:
     )
 
 
-def node_scored(*, node: AgentNode, task: Task, score: float, now: datetime) -> str | None:
+def node_scored(
+    *, node: AgentNode, task: Task, score: float, policy: GrowthPolicy, now: datetime
+) -> str | None:
     """Let one more score decide about a locked node's life; return the event, if there was one.
 
     The caller saves `LIFE_FIELDS`. In quarantine only fresh evidence counts: a late word about
@@ -45,12 +47,13 @@ def node_scored(*, node: AgentNode, task: Task, score: float, now: datetime) -> 
     if not _fresh(node, task):
         return None
     record = lifecycle.scored(life_of(node), score, now=now)
-    return _decided(node, record, now, held=1)
+    return _decided(node, record, policy, now, held=1)
 
 
 def node_reconsider(*, node: AgentNode, now: datetime) -> str | None:
     """Judge a locked node on what is known already: what was put off while it was busy."""
-    return _decided(node, life_of(node), now, held=0)
+    settings = Workspace.objects.values_list("settings", flat=True).get(id=node.workspace_id)
+    return _decided(node, life_of(node), growth_policy(settings), now, held=0)
 
 
 def node_erred(*, node: AgentNode, reason: str, now: datetime) -> Circuit:
@@ -158,19 +161,22 @@ def _splitting(node: AgentNode) -> bool:
     ).exists()
 
 
-def _decided(node: AgentNode, record: Record, now: datetime, *, held: int) -> str | None:
-    settings = Workspace.objects.values_list("settings", flat=True).get(id=node.workspace_id)
-    policy = growth_policy(settings)
-    around = Surroundings(
-        floor=policy.quality_floor,
-        active_count=active_count(node.workspace_id),
-        min_nodes=policy.min_nodes,
-        engaged=is_engaged(node, held=held),
+def _decided(
+    node: AgentNode, record: Record, policy: GrowthPolicy, now: datetime, *, held: int
+) -> str | None:
+    # Surroundings only ever hold back: where nothing would happen in the best of them, as after
+    # nearly every score, nobody has to look at them.
+    idle = Surroundings(
+        floor=policy.quality_floor, active_count=policy.min_nodes + 1, min_nodes=policy.min_nodes
     )
-    decision = lifecycle.judge(record, around)
-    if decision.event == "quarantined":  # two at once must not both be the last but one
-        left = active_count(node.workspace_id, lock=True)
-        decision = lifecycle.judge(record, replace(around, active_count=left))
+    decision = lifecycle.judge(record, idle)
+    if decision.event is not None:
+        around = replace(idle, engaged=is_engaged(node, held=held))
+        if not around.engaged:
+            # Two at once, each could think the other stays: who counts holds the others off.
+            last = decision.event == "quarantined"
+            around = replace(around, active_count=active_count(node.workspace_id, lock=last))
+        decision = lifecycle.judge(record, around)
     life_write(node, decision.record, now)
     if decision.event:
         life_event(node, decision.event, decision.reason)

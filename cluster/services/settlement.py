@@ -6,47 +6,39 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
-
 from cluster.core import factors, lifecycle, market, skill
 from cluster.core.checks import CheckResult
-from cluster.core.factors import Space
 from cluster.core.market import Book, Learned, Work
-from cluster.core.posterior import Ema, Gaussian, averaged
+from cluster.core.policy import growth_policy
+from cluster.core.posterior import Gaussian
 from cluster.core.rewards import rest_of
 from cluster.core.steps import Settle
 from cluster.core.types import Adapted, Sensed, Verdict
-from cluster.models import (
-    AgentNode,
-    Calibration,
-    Capability,
-    Domain,
-    Family,
-    MarketEntry,
-    Task,
-)
+from cluster.models import AgentNode, Family, MarketEntry, Task
+from cluster.selectors.books import OpenBook
 from cluster.selectors.step_checks import steps_settled
 from cluster.services.books import (
     book_keep,
     book_load,
     family_evidence_set,
+    market_open,
     node_evidence,
     node_evidence_set,
 )
-from cluster.services.lives import (
-    CIRCUIT_FIELDS,
-    LIFE_FIELDS,
-    node_answered,
-    node_erred,
-    node_scored,
-)
+from cluster.services.lives import CIRCUIT_FIELDS, node_answered, node_erred, node_scored
 from cluster.services.rewards import reward_write
+from cluster.services.standings import (
+    Held,
+    calibration_write,
+    capability_write,
+    entry_write,
+    family_write,
+    node_write,
+    standing_lock,
+)
 
-CALIBRATION_BINS = 10
 STEP_FIRST = 10_000
 """Evaluation number of the first declared check of a step: far behind all that people say."""
-_FAMILY_FIELDS = ("evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev")
-_NODE_FIELDS = ("evidence", "own", "influence", "m", "v")
 
 
 def verdict_settle(
@@ -95,37 +87,36 @@ def score_settle(
 ) -> dict[str, Any]:
     """Update the posterior by one score.
 
-    Locks are taken in the order family, node, node in domain, the workspace's market. Where a part
-    of the score was learned from as its steps finished, `fresh` is the rest, and its share.
+    Locks are taken in the order family, node, node in domain, the workspace's market, forecasts.
+    Where a part of the score was learned from as its steps finished, `fresh` is the rest, and its
+    share.
 
     Raises:
         IntegrityError: This evaluation of this cycle was settled before.
     """
     known = _learned(task, node_id, sensed, *(fresh or (score, 1.0)))
-    family, node, work = known.family, known.node, known.work
+    held, family, node = known.held, known.held.family, known.held.node
     family.hard_errors, family.retry_at = 0, None
-    family.save(update_fields=[*_FAMILY_FIELDS, "hard_errors", "retry_at"])
+    family_write(family)
     node_answered(node=node)
-    event = node_scored(node=node, task=task, score=score, now=now)
-    node.save(update_fields=[*_NODE_FIELDS, *CIRCUIT_FIELDS, *LIFE_FIELDS])
-    main = max(work.weights, key=lambda d: (work.weights[d], d)) if work.weights else None
-    if main is not None:
-        at = known.space
-        _capability_keep(
-            node,
-            main,
-            skill.predict(at, known.after, factors.features(at, {main: 1.0}, 0.5)),
-            score,
-        )
+    policy = growth_policy(known.opened.settings)
+    event = node_scored(node=node, task=task, score=score, policy=policy, now=now)
+    node_write(node)
+    if held.domain_id is not None:
+        capability_write(held, known.belief, score)
     terms = {**known.terms, "score": score, "life": event}
     if fresh is not None:
         terms |= {"fresh": fresh[0], "share": fresh[1]}
     _line(task, known, sensed, now, evaluation=evaluation, score=score, kind="score", terms=terms)
-    if predicted is not None and main is not None:
-        _calibrate(task, main, predicted, score)
     book_keep(
-        workspace_id=str(task.workspace_id), work=work, score=score, p=known.learned.settled.p
+        workspace_id=str(task.workspace_id),
+        work=known.work,
+        score=score,
+        p=known.learned.settled.p,
     )
+    if predicted is not None and held.domain_id is not None:
+        # Behind the market's row: parts are settled together, in any order of their forecasts.
+        calibration_write(held, predicted, score)
     return terms
 
 
@@ -142,8 +133,8 @@ def step_settle(
         IntegrityError: It was settled before.
     """
     known = _learned(task, node_id, sensed, result.score, share)
-    known.family.save(update_fields=_FAMILY_FIELDS)
-    known.node.save(update_fields=_NODE_FIELDS)
+    family_write(known.held.family)
+    node_write(known.held.node)
     told = {"check": number, "kind": result.kind, "step": result.step, "detail": result.detail}
     _line(
         task, known, sensed, now, evaluation=STEP_FIRST + number, score=result.score, kind="step",
@@ -153,52 +144,44 @@ def step_settle(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """Locked rows with what they say since a result, not yet saved, and the terms of it."""
+    """Locked rows with what they say since a result, not yet written, and the terms of it.
 
-    family: Family
-    node: AgentNode
-    space: Space
+    Attributes:
+        belief: What is believed of the node now in the work's main domain.
+    """
+
+    opened: OpenBook
+    held: Held
     work: Work
     learned: Learned
-    after: skill.Standing
+    belief: Gaussian
     terms: dict[str, Any]
 
 
 def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: float) -> _Known:
     """Lock a node and its family, and put into their rows what a score says of them."""
-    book = book_load(workspace_id=str(task.workspace_id))
-    work = Work(
-        weights=_known_weights(sensed.weights, book),
-        x=sensed.complexity,
-        similarities={d: c for d, c in sensed.similarities.items() if d in book.space.loadings},
-        # Without a model the label is the embedding's own: it says nothing about labels.
-        label=(
-            sensed.domain
-            if sensed.source == "model" and sensed.domain in book.space.loadings
-            else None
-        ),
-    )
-    family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=node_id)
-    family = Family.objects.select_for_update().defer("tiled").get(id=family_id)
-    node = AgentNode.objects.select_for_update().defer("own", "influence").get(id=node_id)
-    node.family = family
+    opened = market_open(workspace_id=str(task.workspace_id))
+    book, at = opened.book, opened.book.space
+    work = _work(sensed, book)
+    main = max(work.weights, key=lambda d: (work.weights[d], d)) if work.weights else None
+    held = standing_lock(node_id=node_id, main=main)
+    family, node = held.family, held.node
     standing = skill.Standing(
         node=node_evidence(node), family=skill.family_from_row(family.evidence)
     )
     learned = market.learn(book, standing, work, score, share=share)
     settled = learned.settled
     family.rev += 1
-    family_evidence_set(family, settled.family, book.space)
-    node_evidence_set(node, settled.node, book.space)
+    family_evidence_set(family, settled.family, at)
+    node_evidence_set(node, settled.node, at)
     after = skill.Standing(node=settled.node, family=settled.family)
-    node.m, node.v = skill.predict(book.space, after, book.space.level)
+    node.m, node.v = skill.predict(at, after, at.level)
     return _Known(
-        family=family,
-        node=node,
-        space=book.space,
+        opened=opened,
+        held=held,
         work=work,
         learned=learned,
-        after=after,
+        belief=skill.predict(at, after, factors.features(at, {main: 1.0} if main else {}, 0.5)),
         terms={
             "expected": learned.expected,
             "p": settled.p,
@@ -215,12 +198,28 @@ def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: floa
     )
 
 
+def _work(sensed: Sensed, book: Book) -> Work:
+    places = book.space.loadings
+    # Without a model the label is the embedding's own: it says nothing about labels.
+    named = sensed.source == "model" and sensed.domain in places
+    return Work(
+        weights=_known_weights(sensed.weights, book),
+        x=sensed.complexity,
+        similarities={d: c for d, c in sensed.similarities.items() if d in places},
+        label=sensed.domain if named else None,
+    )
+
+
 def _line(task: Task, known: _Known, sensed: Sensed, now: datetime, **fields: Any) -> None:  # noqa: ANN401 -- columns
     """Write a line of the ledger about a task's node."""
-    MarketEntry.objects.create(
-        family=known.family, rev=known.family.rev, task=task, cycle=task.cycle, node=known.node,
-        complexity=sensed.complexity, weights=dict(known.work.weights), at=now, **fields,
-    )  # fmt: skip
+    entry_write(
+        known.held,
+        task=task,
+        complexity=sensed.complexity,
+        weights=dict(known.work.weights),
+        now=now,
+        **fields,
+    )
 
 
 def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bool:
@@ -232,7 +231,7 @@ def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bo
     if source.family_id != target.family_id or not source.evidence:
         return False
     at = book_load(workspace_id=str(source.workspace_id)).space
-    family = Family.objects.select_for_update().get(id=source.family_id)
+    family = Family.objects.select_for_update(no_key=True).get(id=source.family_id)
     merged, emptied, told = skill.absorb(
         at,
         into=node_evidence(target),
@@ -241,11 +240,11 @@ def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bo
     )
     family.rev += 1
     family_evidence_set(family, told, at)
-    family.save(update_fields=_FAMILY_FIELDS)
+    family_write(family)
     for node, evidence in ((target, merged), (source, emptied)):
         node_evidence_set(node, evidence, at)
         node.m, node.v = skill.predict(at, skill.Standing(node=evidence, family=told), at.level)
-        node.save(update_fields=_NODE_FIELDS)
+        node.save(update_fields=["evidence", "own", "influence", "m", "v"])
     MarketEntry.objects.create(
         family=family,
         rev=family.rev,
@@ -266,23 +265,11 @@ def _known_weights(weights: Mapping[str, float], book: Book) -> dict[str, float]
     return {slug: w / total for slug, w in sorted(known.items())} if total else {}
 
 
-def _capability_keep(node: AgentNode, slug: str, belief: Gaussian, score: float) -> None:
-    """Keep for people what is now believed of a node in the domain it has just worked in."""
-    domain = Domain.objects.only("id").get(workspace_id=node.workspace_id, slug=slug)
-    row = Capability.objects.select_for_update().filter(
-        node=node, domain=domain
-    ).first() or Capability(node=node, domain=domain)
-    row.m, row.v = belief
-    row.n += 1
-    row.ema, row.ema_n = averaged(Ema(row.ema, row.ema_n), score)
-    row.save()
-
-
 def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adapted:
     """Count a hard error towards the node's circuit; skill is not touched."""
-    family_id = AgentNode.objects.values_list("family_id", flat=True).get(id=step.node_id)
-    family = Family.objects.select_for_update().get(id=family_id)
-    node = AgentNode.objects.select_for_update().get(id=step.node_id)
+    assert step.node_id is not None  # by the caller
+    held = standing_lock(node_id=step.node_id, main=None)
+    family, node = held.family, held.node
     circuit = node_erred(node=node, reason=step.reason, now=now)
     node.save(update_fields=[*CIRCUIT_FIELDS])
     # Outages belong to providers: a second error in a row in a family rests all of it.
@@ -306,19 +293,4 @@ def _hard_error(task: Task, step: Settle, sensed: Sensed, now: datetime) -> Adap
     )
     return Adapted(
         settled=1, reason=f"hard error ({step.reason}): availability noted, skill untouched"
-    )
-
-
-def _calibrate(task: Task, slug: str, predicted: float, score: float) -> None:
-    """Note how a forecast came out, in its tenth."""
-    domain = Domain.objects.only("id").get(workspace_id=task.workspace_id, slug=slug)
-    bin_ = min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1)
-    row, _ = Calibration.objects.get_or_create(
-        workspace_id=task.workspace_id, domain=domain, bin=bin_
-    )
-    Calibration.objects.filter(pk=row.pk).update(
-        forecast_sum=F("forecast_sum") + predicted,
-        score_sum=F("score_sum") + score,
-        squared_error_sum=F("squared_error_sum") + (predicted - score) ** 2,
-        n=F("n") + 1,
     )

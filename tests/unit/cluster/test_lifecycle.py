@@ -153,3 +153,32 @@ def test_no_active_node_is_retired_without_quarantine_first(scores):
 @given(st.lists(st.floats(0.45, 1), min_size=8, max_size=60))
 def test_a_node_that_was_never_below_the_floor_is_never_touched(scores):
     assert judge(after(scores), AROUND).event is None
+
+
+@given(
+    record=st.builds(
+        Record,
+        life=st.sampled_from(NodeLife),
+        n=st.floats(0, 40),
+        total=st.floats(0, 20),
+        probe_n=st.integers(0, 20),
+        probe_total=st.floats(0, 10),
+        probe_squares=st.floats(0, 10),
+    ),
+    around=st.builds(
+        Surroundings,
+        floor=st.just(0.4),
+        active_count=st.integers(0, 9),
+        min_nodes=st.integers(1, 4),
+        engaged=st.booleans(),
+    ),
+)
+def test_surroundings_hold_back_and_never_bring_about(record, around):
+    least = around.min_nodes
+    free = judge(record, Surroundings(floor=0.4, active_count=least + 1, min_nodes=least))
+
+    here = judge(record, around)
+
+    assert here == free or (here.event is None and here.record == record)
+    if free.event is None:
+        assert (here.event, here.record) == (free.event, free.record)
