@@ -143,7 +143,8 @@ class MemoryJournal:
         known = self.outcomes.get(key)
         if known is not None and known.state != "approved":
             return known
-        self.outcomes[key] = EffectRecord(key=key, state="unknown")
+        edited = known.arguments if known is not None else None
+        self.outcomes[key] = EffectRecord(key=key, state="unknown", arguments=edited)
         return known or EffectRecord(key=key, state="new")
 
     async def effect_end(
@@ -154,10 +155,10 @@ class MemoryJournal:
             state = "done" if ok else "failed"
             self.outcomes[key] = EffectRecord(key=key, state=state, result=result)
 
-    def decide(self, key: str, *, approved: bool) -> None:
-        """Keep what a person answered."""
+    def decide(self, key: str, *, approved: bool, arguments: str | None = None) -> None:
+        """Keep what a person answered, and what they made of the call."""
         state = "approved" if approved else "denied"
-        self.outcomes[key] = EffectRecord(key=key, state=state)
+        self.outcomes[key] = EffectRecord(key=key, state=state, arguments=arguments)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from agents.core.errors import AlreadyAnswered
 from cluster import streams
 from cluster.core.errors import TaskConflict
 from cluster.selectors import tasks as selectors
-from cluster.services import tasks as services
+from cluster.services import replies
 from loomsite.access.bridge import db
 from loomsite.access.core.types import Principal
 
@@ -97,7 +97,7 @@ async def answer(
     text, decision = content.get("text"), content.get("decision")
     with suppress(TaskConflict, AlreadyAnswered):
         await db(
-            services.task_reply,
+            replies.task_reply,
             workspace_id=caller.workspace_id,
             task_id=task_id,
             request_id=request["id"],

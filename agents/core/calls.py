@@ -17,6 +17,7 @@ REPEATED = (
     "result, change the arguments, or answer."
 )
 DENIED = "A person denied this call. Go on without it."
+EDITED = "A person changed this call before it ran. Its arguments were: {arguments}\nIts result:\n"
 MAX_DETAIL = 2_000
 
 
@@ -79,8 +80,13 @@ class ToolCaller:
             return ToolOutput(text=before.result, ok=before.state == "done")
         if call.id not in told:
             self.emit(ToolCallStart, call_id=call.id, tool=call.name)
+        edited = before is not None and before.arguments is not None
+        if before is not None and before.arguments is not None:
+            call = replace(call, arguments=before.arguments)
         began = self.world.monotonic()
         output = await self._outcome(step, key, call, before, repeated=repeated)
+        if edited:
+            output = self._told_of_edit(call, output)
         output = await self._fitting(key, call, output)
         latency_ms = round((self.world.monotonic() - began) * 1000)
         if self.journal is not None:
@@ -206,6 +212,13 @@ class ToolCaller:
                 notice += f", kept as artifact {artifact}"
             text = preview(text, self.max_result_chars, notice)
         return output if text is output.text else replace(output, text=text)
+
+    def _told_of_edit(self, call: ToolCall, output: ToolOutput) -> ToolOutput:
+        """Tell the model what ran in place of its call; the text of an answer stays as it is."""
+        tool = self.tools.get(call.name)
+        if tool is not None and tool.spec.ends_run and output.ok:
+            return output
+        return replace(output, text=EDITED.format(arguments=call.arguments) + output.text)
 
     def _context(self, step: int, key: str, tool: Tool) -> ToolContext:
         deadline = self.world.monotonic() + tool.spec.timeout_s

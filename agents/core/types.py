@@ -250,8 +250,11 @@ class EffectRecord:
     """What the journal knows of one tool call.
 
     `unknown`: begun before a crash, and nobody can tell whether it happened.
+    `arguments`: what is called in place of the model's arguments, because a person who approved
+    the call changed them; None: what the model asked for.
     """
 
     key: str
     state: EffectState
     result: str = ""
+    arguments: str | None = None

@@ -52,6 +52,7 @@ class ApprovalView:
     status: str
     decision: str
     text: str
+    edited: dict[str, Any] | None
     answered_by: str
     created_at: datetime
     answered_at: datetime | None
@@ -243,6 +244,7 @@ def _approval(row: Approval) -> ApprovalView:
         status=row.status,
         decision=row.decision,
         text=row.text,
+        edited=row.edited,
         answered_by=row.answered_by,
         created_at=row.created_at,
         answered_at=row.answered_at,

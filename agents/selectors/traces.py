@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from agents.core.errors import NotFound
-from agents.models import Run, Step, ToolEffect
+from agents.models import Approval, Run, Step, ToolEffect
 from agents.selectors.paging import is_uuid
 
 TRACE_PAGE: Final = 100
@@ -112,17 +112,33 @@ def run_step(*, workspace_id: str, run_id: str, index: int) -> dict[str, Any]:
         "content": message.get("content") or "",
         "reasoning": message.get("reasoning") or "",
         "report": step.report,
-        "calls": [
-            {
-                "tool": effect.tool,
-                "arguments": effect.arguments,
-                "state": effect.state,
-                "result": effect.result,
-                "latency_ms": effect.latency_ms,
-            }
-            for effect in ToolEffect.objects.filter(run=run, step=index).order_by("pk")
-        ],
+        "calls": _calls(workspace_id, run, index),
     }
+
+
+def _calls(workspace_id: str, run: Run, index: int) -> list[dict[str, Any]]:
+    """Return a step's tool calls; `changed_by` names the person who changed one before it ran."""
+    effects = list(ToolEffect.objects.filter(run=run, step=index).order_by("pk"))
+    changed = Approval.objects.filter(
+        workspace_id=workspace_id,
+        task_id=run.task_id,
+        run_id=run.pk,
+        key__in=[effect.key for effect in effects],
+        edited__isnull=False,
+    )
+    edits = {row.key: row for row in changed.order_by("answered_at", "pk")} if effects else {}
+    return [
+        {
+            "tool": effect.tool,
+            "arguments": effect.arguments,
+            "state": effect.state,
+            "result": effect.result,
+            "latency_ms": effect.latency_ms,
+            "changed_by": edits[effect.key].answered_by if effect.key in edits else "",
+            "approval_id": edits[effect.key].pk if effect.key in edits else None,
+        }
+        for effect in effects
+    ]
 
 
 def run_window(*, workspace_id: str, run_id: str, index: int | None = None) -> Window | None:

@@ -1,20 +1,24 @@
 """Questions to people: asked once, answered once."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
 
 from agents.core.errors import AlreadyAnswered, NotFound
-from agents.models import Approval, ToolEffect
+from agents.models import Approval, Tool, ToolEffect
+from agents.providers.structured import problems_of
 from agents.services import rules
 from agents.services.runs import effect_settle
 from agents.store.codec import json_storable, storable
 from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.services import audit_write
 
 _LONGEST_TEXT = 100_000
+_LONGEST_TOLD = 2_000
 _HAPPENED = "A person said that this call happened; its result is not known."
 
 
@@ -35,6 +39,7 @@ class Answered:
     kind: str
     decision: str
     text: str
+    edited: bool = False
 
 
 def approval_open(
@@ -82,8 +87,10 @@ def approval_answer(
     decision: str | None = None,
     text: str | None = None,
     task_id: str | None = None,
+    arguments: object = None,
+    door: str = "rest",
 ) -> Answered:
-    """Answer a question, once.
+    """Answer a question, once; who changed a call, and how, is in the audit.
 
     Args:
         approval_id: Whose answer it is.
@@ -92,11 +99,15 @@ def approval_answer(
         decision: One of the question's options.
         text: Free text; where there are no options, the answer itself.
         task_id: The task that has to be the one that waits, where the caller knows it.
+        arguments: What an approved tool call is made with, in place of what the agent asked for;
+            None: as it asked.
+        door: Where the answer came in.
 
     Raises:
         NotFound: No such question in this workspace, or not one of that task.
         AlreadyAnswered: Somebody was first, or it is no longer asked.
-        InputInvalid: Neither an option nor text, or an option that is not offered.
+        InputInvalid: Neither an option nor text, an option that is not offered, or arguments that
+            the tool does not take.
     """
     decision, text = decision or "", text or ""
     rules.validate(
@@ -111,9 +122,12 @@ def approval_answer(
         if row.status != Approval.Status.OPEN:
             raise AlreadyAnswered("This request was answered before, or is no longer asked.")
         row.decision, row.text = _chosen(row.options, decision.strip(), text.strip())
+        row.edited = None if arguments is None else _edited(row, arguments)
         row.status = Approval.Status.ANSWERED
         row.answered_by, row.answered_at = by[:200], timezone.now()
         row.save()
+        if row.edited is not None:
+            _audit_edit(row, door)
         _tell_the_run(row)
         return Answered(
             task_id=str(row.task_id),
@@ -121,7 +135,19 @@ def approval_answer(
             kind=row.kind,
             decision=row.decision,
             text=row.text,
+            edited=row.edited is not None,
         )
+
+
+def asked_arguments(row: Approval) -> object:
+    """Return the arguments that an agent asked to call a tool with, as JSON where they are."""
+    raw = row.detail.get("arguments", "") if isinstance(row.detail, dict) else ""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        return json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError):
+        return raw
 
 
 def approvals_close(*, task_id: str) -> int:
@@ -142,6 +168,48 @@ def _chosen(options: Sequence[str], decision: str, text: str) -> tuple[str, str]
     if decision.casefold() not in offered:
         raise _refused("decision", f"Choose one of: {', '.join(options)}.")
     return offered[decision.casefold()], text
+
+
+def _edited(row: Approval, arguments: object) -> Any:  # noqa: ANN401 -- a JSON column
+    """Return what a call is made with; None where that is what the agent asked for."""
+    tool = row.detail.get("tool") if isinstance(row.detail, dict) else None
+    if not tool or row.decision not in Approval.APPROVING:
+        raise _refused("arguments", "Only a tool call that is approved can be changed.")
+    rules.validate({"arguments": arguments}, {"arguments": _object})
+    found = Tool.objects.filter(workspace_id=row.workspace.pk, name=tool).first()
+    if found is None:
+        raise _refused("arguments", f"What {tool!r} takes is not known any more: it is gone.")
+    # Ours take no other names than those of their schema; a foreign server's schema says so itself.
+    closed = {"additionalProperties": False} if found.source == Tool.Source.BUILTIN else {}
+    problems = problems_of(arguments, {**found.parameters, **closed})
+    if problems:
+        raise _refused("arguments", problems.replace("The reply:", "The arguments:"))
+    changed = cast("dict[str, Any]", arguments)
+    return None if changed == asked_arguments(row) else changed
+
+
+def _object(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return "Must be one JSON object, such as {}."
+    too_long = len(json.dumps(value)) > _LONGEST_TEXT
+    return f"Must be at most {_LONGEST_TEXT:,} characters." if too_long else None
+
+
+def _audit_edit(row: Approval, door: str) -> None:
+    """Write down who changed what; the whole of both is kept with the question."""
+    calls = {"asked": asked_arguments(row), "edited": row.edited}
+    told = {
+        name: json.dumps(call, ensure_ascii=False)[:_LONGEST_TOLD] for name, call in calls.items()
+    }
+    audit_write(
+        workspace_id=row.workspace.pk,
+        actor=row.answered_by,
+        door=door,
+        action="approval.edit",
+        target=str(row.pk),
+        reason=row.text[:_LONGEST_TOLD],
+        detail={"tool": str(row.detail["tool"]), **told},
+    )
 
 
 def _tell_the_run(row: Approval) -> None:

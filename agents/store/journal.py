@@ -1,5 +1,6 @@
 """The journal of a run in the database: what a takeover needs to go on behind the last step."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -156,14 +157,22 @@ class DbJournal:
                 ).update(**ended)
 
     def _decisions(self) -> dict[str, Approval]:
-        """Return the latest answer of each key that a person decided on."""
+        """Return the latest answer of each key that a person decided on.
+
+        What one answer changed of a call stays changed when a later one lets it begin again.
+        """
         rows = Approval.objects.filter(
             workspace_id=self.workspace_id,
             run_id=self.run_id,
             status=Approval.Status.ANSWERED,
             kind__in=(Approval.Kind.APPROVAL, Approval.Kind.UNKNOWN_EFFECT),
         )
-        return {row.key: row for row in rows.order_by("answered_at", "pk")}
+        latest: dict[str, Approval] = {}
+        for row in rows.order_by("answered_at", "pk"):
+            if row.edited is None and row.key in latest:
+                row.edited = latest[row.key].edited
+            latest[row.key] = row
+        return latest
 
 
 def _step(row: Step) -> StepRecord:
@@ -192,9 +201,18 @@ def _known(row: ToolEffect, approval: Approval | None) -> EffectRecord:
         return EffectRecord(key=row.key, state=_ENDED[row.state], result=row.result)
     if approval is not None and approval.pk != row.approval_id:
         return _decided(row.key, approval)
-    return EffectRecord(key=row.key, state="unknown")
+    return EffectRecord(key=row.key, state="unknown", arguments=_edited(approval))
 
 
 def _decided(key: str, approval: Approval) -> EffectRecord:
-    state: EffectState = "approved" if approval.decision in Approval.APPROVING else "denied"
-    return EffectRecord(key=key, state=state, result=approval.text)
+    if approval.decision not in Approval.APPROVING:
+        return EffectRecord(key=key, state="denied", result=approval.text)
+    return EffectRecord(
+        key=key, state="approved", result=approval.text, arguments=_edited(approval)
+    )
+
+
+def _edited(approval: Approval | None) -> str | None:
+    if approval is None or approval.edited is None:
+        return None
+    return json.dumps(approval.edited, ensure_ascii=False)

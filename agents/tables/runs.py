@@ -328,6 +328,9 @@ class Approval(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN)
     decision = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True)
+    edited = models.JSONField(
+        null=True, blank=True, help_text="What is called in place of what the agent asked for."
+    )
     answered_by = models.CharField(max_length=200, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,22 +1,27 @@
 """Questions to people: a page of each, and the inbox of all that waits for a person."""
 
+import json
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from agents.models import Approval
+from agents.models import Approval, Tool
+from agents.services.approvals import asked_arguments
 from cluster.admin import inbox
 from cluster.admin.base import ClusterAdmin
 from cluster.models import Task
-from cluster.services.tasks import task_reply
-from loomsite.access.admin.buttons import RowAction
-from loomsite.access.admin.display import ago, badge, short, task_link
+from cluster.services.replies import task_reply
+from loomsite.access.admin import once
+from loomsite.access.admin.buttons import DOOR, RowAction, back_of, reason_of
+from loomsite.access.admin.diff import changes
+from loomsite.access.admin.display import ago, badge, cut, json_text, short, task_link
 from loomsite.access.admin.extra import ExtraPage
-from loomsite.access.admin.reach import actor_of
+from loomsite.access.admin.reach import OPERATOR, actor_of
 
 
 @admin.register(Approval)
@@ -46,7 +51,12 @@ class ApprovalAdmin(ClusterAdmin):
         RowAction(
             name="answer", label="Answer", icon="reply", run="answer",
             when=lambda approval: approval.status == Approval.Status.OPEN,
+            audited=False,  # its reason is the answer's text
         ),
+    )  # fmt: skip
+    row_pages = (
+        ExtraPage(name="edit", label="Change the call", icon="edit", view="edit_view",
+                  role=OPERATOR, tab=False),
     )  # fmt: skip
     list_pages = (ExtraPage(name="inbox", label="Inbox", icon="inbox", view="inbox_page"),)
     empty = "When an agent asks something, or wants to do what needs a yes, it waits here."
@@ -60,7 +70,21 @@ class ApprovalAdmin(ClusterAdmin):
             return {}
         buttons = self.actions_for(request, obj)
         task = Task.objects.filter(pk=obj.task_id, workspace_id=obj.workspace_id).first()
-        return {"row_actions": [], "can_answer": bool(buttons), "waiting_task": task}
+        can_edit = bool(buttons) and inbox.editable(obj)
+        asked = asked_arguments(obj)
+        return {
+            "row_actions": [],
+            "can_answer": bool(buttons),
+            "waiting_task": task,
+            "edit_url": self.extra_url("edit", obj) if can_edit else "",
+            "edited": changes(asked if isinstance(asked, dict) else {}, obj.edited or {})
+            if obj.edited is not None
+            else None,
+            **inbox.asked(obj.detail),
+        }
+
+    def page_title(self, row: Approval) -> str:
+        return cut(row.question, 90)
 
     def held(self, row: Any) -> Any:
         """Return the question as it is now: the service locks it, after its task."""
@@ -79,12 +103,77 @@ class ApprovalAdmin(ClusterAdmin):
         )
 
     def answer(self, request: HttpRequest, approval: Any) -> str:
+        said, decision = request.POST.get("text") or None, request.POST.get("decision") or None
         task_reply(
             workspace_id=str(approval.workspace_id),
             task_id=str(approval.task_id),
             actor=actor_of(request),
             request_id=str(approval.pk),
-            text=request.POST.get("text") or None,
-            decision=request.POST.get("decision") or None,
+            text=said,
+            decision=decision,
+            door=DOOR,
         )
+        why = cut(said, 500) if approval.options and said else ""
+        self.audit(request, approval, "answer", reason=why, decision=decision or "")
         return "Answered. The task goes on."
+
+    # ------------------------------------------------------------ changing a call
+
+    def edit_view(self, request: HttpRequest, approval: Any) -> HttpResponse:
+        """Take other arguments for a tool call, with a reason, and approve it with them."""
+        back = back_of(request) or self.page_url_of(approval)
+        if approval.status != Approval.Status.OPEN or not inbox.editable(approval):
+            messages.warning(request, "This call cannot be changed any more.")
+            return HttpResponseRedirect(back)
+        asked = json_text(asked_arguments(approval))
+        typed, reason = request.POST.get("arguments", asked), reason_of(request)
+        faults: list[str] = []
+        if request.method == "POST":
+            faults = self._edit(request, approval, typed, reason)
+            if not faults:
+                return HttpResponseRedirect(back)
+        tools = Tool.objects.filter(workspace_id=approval.workspace_id)
+        tool = tools.filter(name=approval.detail["tool"]).first()
+        return self.page(
+            request,
+            "approval_edit",
+            f"Change the call of {approval.detail['tool']}",
+            row=approval,
+            tool=tool,
+            schema=json_text(tool.parameters) if tool else "",
+            asked=asked,
+            typed=typed,
+            reason=reason,
+            faults=faults,
+            back=back,
+        )
+
+    def _edit(self, request: HttpRequest, approval: Any, typed: str, reason: str) -> list[str]:
+        """Approve the call as it was typed; return what is wrong with that."""
+        if not reason:
+            return ["Say why: changing a call is written to the audit."]
+        try:
+            arguments = json.loads(typed)
+        except (ValueError, RecursionError) as error:
+            return [f"It is not JSON: {cut(error, 200)}."]
+        approving = (each for each in approval.options if each in Approval.APPROVING)
+        try:
+            with transaction.atomic():
+                once.spend(request, workspace_id=approval.workspace_id, target=approval.pk)
+                task_reply(
+                    workspace_id=str(approval.workspace_id),
+                    task_id=str(approval.task_id),
+                    actor=actor_of(request),
+                    request_id=str(approval.pk),
+                    text=reason,
+                    decision=next(approving),
+                    arguments="" if arguments is None else arguments,
+                    door=DOOR,
+                )
+        except once.SentBefore:
+            messages.warning(request, "This form was sent before: what it asked for was done then.")
+        except self.refusals as error:
+            return [str(error)]
+        else:
+            messages.success(request, "Approved as you changed it. The task goes on.")
+        return []

@@ -101,7 +101,8 @@ def questions(page: LoomAdmin, request: HttpRequest) -> list[dict[str, Any]]:
             "url": page.page_url_of(row),
             "answer_url": page.button_url(row, "answer"),
             "may": bool(page.actions_for(request, row)),
-            **_asked(row.detail),
+            "edit_url": page.extra_url("edit", row) if editable(row) else "",
+            **asked(row.detail),
         }
         for row in found
     ]
@@ -135,7 +136,13 @@ def drafts(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
-def _asked(detail: object) -> dict[str, Any]:
+def editable(row: Approval) -> bool:
+    """Say whether a question is about a tool call that can be approved in another form."""
+    has_tool = isinstance(row.detail, dict) and bool(row.detail.get("tool"))
+    return has_tool and any(option in Approval.APPROVING for option in row.options or ())
+
+
+def asked(detail: object) -> dict[str, Any]:
     """Return the tool call that a question is about, where it is about one."""
     if not isinstance(detail, dict) or not detail.get("tool"):
         return {"tool": "", "arguments": ""}

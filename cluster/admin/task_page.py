@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
+from agents.models import Approval
+from cluster.admin import inbox
 from cluster.core.types import FINAL
 from cluster.models import Task
 from cluster.selectors.tasks import task_detail, task_tree
 from knowledge.selectors import document_titles
-from loomsite.access.admin.display import cut, money, span
+from loomsite.access.admin.display import cut, money, row_url, span
 
 _TREE_MOST = 200
 
@@ -24,10 +28,22 @@ def page(task: Task, now: datetime) -> dict[str, Any]:
         "cited": _cited(detail["citations"], home),
         "summary": summary(task, detail, now),
         "is_final": task.status in FINAL,
+        "asked": _asked(task, detail["request"]),
         "cycles": timeline(detail["phases"], now),
         "tree": tree[:_TREE_MOST],
         "tree_left": max(len(tree) - _TREE_MOST, 0),
     }
+
+
+def _asked(task: Task, request: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the tool call that a task waits with, and where it can be changed."""
+    rows = Approval.objects.filter(workspace_id=task.workspace_id)
+    row = rows.filter(pk=request["id"]).first() if request else None
+    if row is None:
+        return {}
+    edit_url = reverse("admin:agents_approval_edit", args=[row.pk]) if inbox.editable(row) else ""
+    back = row_url("cluster_task", task.pk)
+    return {**inbox.asked(row.detail), "edit_url": edit_url, "back": back}
 
 
 def said(data: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ from cluster.admin.task_parts import PARTS, TaskParts
 from cluster.core.types import FINAL, Phase
 from cluster.models import Assignment, Task
 from cluster.services.reauction import task_reauction
-from cluster.services.tasks import task_cancel, task_feedback, task_reply, task_retry
+from cluster.services.replies import task_reply
+from cluster.services.tasks import task_cancel, task_feedback, task_retry
 from loomsite.access.admin.bulk import bulk
 from loomsite.access.admin.buttons import RowAction, reason_of
 from loomsite.access.admin.display import (
@@ -98,6 +99,7 @@ class TaskAdmin(TaskParts, ClusterAdmin):
         RowAction(
             name="reply", label="Answer", icon="reply", run="reply",
             when=lambda task: task.status == "input_required",
+            audited=False,  # its reason is the answer's text
         ),
         RowAction(
             name="feedback", label="Rate", icon="thumbs_up_down", run="feedback", when=_is_over,
@@ -208,14 +210,17 @@ class TaskAdmin(TaskParts, ClusterAdmin):
         return "Its agent is let go; the others bid for it in a new cycle."
 
     def reply(self, request: HttpRequest, task: Task) -> str:
+        said, decision = request.POST.get("text") or None, request.POST.get("decision") or None
         task_reply(
             workspace_id=str(task.workspace_id),
             task_id=str(task.pk),
             actor=actor_of(request),
             request_id=request.POST.get("request_id") or None,
-            text=request.POST.get("text") or None,
-            decision=request.POST.get("decision") or None,
+            text=said,
+            decision=decision,
         )
+        why = cut(said, 500) if decision and said else ""
+        self.audit(request, task, "reply", reason=why, decision=decision or "")
         return "Answered. The task goes on."
 
     def feedback(self, request: HttpRequest, task: Task) -> str:

@@ -14,6 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 from cluster import streams
 from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSerializer
 from cluster.selectors import tasks as selectors
+from cluster.services import replies
 from cluster.services import tasks as services
 from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.rest.actions import Action, action_views
@@ -36,6 +37,12 @@ class ReplySerializer(StrictSerializer):
     request_id = TextField()
     text = TextField(required=False, allow_null=True, default=None, trim_whitespace=False)
     decision = TextField(required=False, allow_null=True, default=None)
+    arguments = serializers.JSONField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="With an approval: what the tool is called with in place of what was asked.",
+    )
 
 
 class FeedbackSerializer(StrictSerializer):
@@ -101,7 +108,7 @@ ACTIONS = action_views(
             says="Give a failed or cancelled task another cycle.",
         ),
         "reply": Action(
-            act=services.task_reply,
+            act=replies.task_reply,
             says="Answer what a task asks of a person, with `text` or with a `decision`.",
             body=ReplySerializer,
         ),

@@ -1,4 +1,4 @@
-"""What doors do to tasks: submit, cancel, retry, reply, rate."""
+"""What doors do to tasks: submit, cancel, retry, rate."""
 
 import hashlib
 import json
@@ -12,8 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from agents.models import Agent, Approval
-from agents.services.approvals import approval_answer
+from agents.models import Agent
 from cluster import live
 from cluster.core.codec import value_load
 from cluster.core.errors import (
@@ -211,45 +210,6 @@ def task_retry(*, workspace_id: str, task_id: str, actor: str) -> None:
         live.task_wake(task_id)
 
 
-def task_reply(
-    *,
-    workspace_id: str,
-    task_id: str,
-    actor: str,
-    request_id: str | None = None,
-    text: str | None = None,
-    decision: str | None = None,
-) -> None:
-    """Answer the question a task waits on, once, and let it go on.
-
-    Without `request_id` the answer is for the question that is open.
-
-    Raises:
-        TaskUnknown: There is none with this id here.
-        TaskConflict: It waits for no answer, or for the answer to another question.
-        RequestInvalid: Neither a text nor a decision, or one that was not on offer.
-    """
-    if not text and not decision:
-        raise RequestInvalid("Send `text` or `decision`.", field="text")
-    with transaction.atomic():
-        task, now = task_locked(workspace_id=workspace_id, task_id=task_id)
-        if task.status != Status.INPUT_REQUIRED:
-            raise TaskConflict(f"The task is {task.status}: it waits for no answer.")
-        asked = request_id or _open_request(task)
-        approval_answer(
-            workspace_id=workspace_id,
-            approval_id=asked,
-            task_id=str(task.id),
-            by=actor,
-            text=text,
-            decision=decision,
-        )
-        task.status, task.due_at = Status.QUEUED.value, now
-        event_append(task, "input.answered", now, request_id=asked, actor=actor, decision=decision)
-        task_save(task, "status", "due_at")
-        live.task_wake(task_id)
-
-
 def task_feedback(
     *, workspace_id: str, task_id: str, score: object, actor: str, comment: str = ""
 ) -> int:
@@ -306,13 +266,6 @@ def task_feedback(
         event_append(task, "task.rated", now, score=value, actor=actor, evaluation=number)
         task_save(task)
     return number
-
-
-def _open_request(task: Task) -> str:
-    row = Approval.objects.filter(task_id=task.id, status=Approval.Status.OPEN).first()
-    if row is None:
-        raise TaskConflict("The task waits for no answer.")
-    return str(row.pk)
 
 
 def _agent_id(workspace_id: str, slug: str | None) -> str | None:

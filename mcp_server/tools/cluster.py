@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
+from cluster.services import replies
 from cluster.services import tasks as services
 from loomsite.access.bridge import db
 from loomsite.access.core.errors import InputInvalid
@@ -102,7 +103,7 @@ def _register_writes(server: MCPServer, desk: Desk) -> None:
             if request_id is None:
                 request_id = _asked(await db(selectors.task_detail, **where))
             await db(
-                services.task_reply,
+                replies.task_reply,
                 **where,
                 request_id=request_id,
                 text=text,

@@ -63,9 +63,9 @@ def reason_of(request: HttpRequest) -> str:
     return request.POST.get("reason", "").replace("\x00", "").strip()[:_LONGEST_REASON]
 
 
-def _back_of(request: HttpRequest) -> str:
+def back_of(request: HttpRequest) -> str:
     """Return where the person came from, when it is a page of the admin; else nothing."""
-    back = request.POST.get("back", "")
+    back = request.POST.get("back") or request.GET.get("back", "")
     here = reverse("admin:index")
     ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith(here)
     return back if ours else ""
@@ -145,7 +145,7 @@ class Buttons(ModelAdmin):
         if not self.may(request, chosen.role, row):
             raise PermissionDenied
         reason = reason_of(request)
-        back = _back_of(request) or self.page_url(row)
+        back = back_of(request) or self.page_url(row)
         done: str | HttpResponse | None = None
         if chosen.when(row) and chosen.reason and not reason:
             messages.error(request, f"Say why: “{chosen.label}” is written to the audit.")
@@ -178,7 +178,7 @@ class Buttons(ModelAdmin):
             messages.warning(request, _TOO_LATE.format(chosen.label))
         else:
             messages.success(request, done)
-        return _back_of(request) or self.page_url(row)
+        return back_of(request) or self.page_url(row)
 
     def _done_once(
         self, request: HttpRequest, row: Any, chosen: RowAction, reason: str

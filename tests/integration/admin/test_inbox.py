@@ -1,12 +1,15 @@
 """The inbox: what waits for a person is there, is decided there, and once."""
 
+import html
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from agents.models import Approval, Skill, Tool
+from agents.models import Approval, Skill, Tool, ToolEffect
 from cluster.models import Blueprint, Task
 from cluster.services.blueprints import blueprint_import
 from loomsite.access.models import AuditEntry
@@ -173,3 +176,119 @@ def test_a_refused_draft_of_a_skill_is_retired(client, seeds) -> None:
     skill.refresh_from_db()
 
     assert skill.state == "retired"
+
+
+# ---------------------------------------------------------------- changing a call
+
+
+def _asking(seeds: Seeds, **fields: object) -> tuple[Approval, str]:
+    """Make the question about a tool call, and return it with where the call is changed."""
+    (question,) = seeds.rows[Approval]
+    Tool.objects.filter(workspace=seeds.workspace).update(
+        name="post", parameters={"type": "object", "properties": {"to": {"type": "string"}},
+                                 "required": ["to"]},
+    )  # fmt: skip
+    evil = EVIL.replace('"', "'")
+    values = {
+        "kind": "approval", "options": ["approve", "deny"],
+        "detail": {"tool": "post", "arguments": f'{{"to": "</textarea>{evil}"}}'},
+    }  # fmt: skip
+    Approval.objects.filter(pk=question.pk).update(**values | fields)
+    question.refresh_from_db()
+    return question, reverse("admin:agents_approval_edit", args=[question.pk])
+
+
+def test_a_call_is_changed_before_it_is_approved(client, seeds) -> None:
+    question, url = _asking(seeds)
+    linked = f"{url}?back={_inbox()}"
+    token = {"_once": "one-form"}
+
+    inbox, form = client.get(_inbox()).content.decode(), client.get(linked).content.decode()
+    sent = {"arguments": '{"to": "Bob"}', "reason": "Ann left", "back": _inbox(), **token}
+    answer = client.post(url, sent)
+    again = client.post(url, sent | {"arguments": '{"to": "Eve"}'}, follow=True)
+    question.refresh_from_db()
+
+    assert linked in inbox
+    assert "</textarea><" not in form
+    assert EVIL.replace('"', "'") not in form
+    assert answer.headers["Location"] == _inbox()
+    assert (question.status, question.decision, question.text) == (
+        "answered",
+        "approve",
+        "Ann left",
+    )
+    assert question.edited == {"to": "Bob"}
+    assert "cannot be changed any more" in again.content.decode()
+    entry = AuditEntry.objects.get(action="approval.edit")
+    assert (entry.actor, entry.door, entry.reason) == ("user:olga", "admin", "Ann left")
+    assert entry.detail["edited"] == '{"to": "Bob"}'
+    page = client.get(reverse("admin:agents_approval_change", args=[question.pk]))
+    assert "user:olga changed the call before it ran" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "why"),
+    [
+        ('{"to": 1}', "so", "to: 1 is not of type"),
+        ("{}", "so", "required property"),
+        ("[]", "so", "one JSON object"),
+        ("null", "so", "one JSON object"),
+        ('{"to": ', "so", "It is not JSON"),
+        ('{"to": NaN}', "so", "too large"),
+        ("", "so", "It is not JSON"),
+        ('{"to": "Bob"}', " ", "Say why"),
+        ("[" * 100_000, "so", "It is not JSON"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_with_what_was_typed(
+    arguments, reason, why, client, seeds
+) -> None:
+    question, url = _asking(seeds)
+
+    shown = client.post(url, {"arguments": arguments, "reason": reason})
+    question.refresh_from_db()
+
+    assert shown.status_code == 200
+    assert why in html.unescape(shown.content.decode())
+    assert arguments in html.unescape(shown.content.decode())
+    assert question.status == "open"
+    assert not AuditEntry.objects.filter(action__startswith="approval.").exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"detail": {}}, {"options": ["done", "skip"]}, {"status": "withdrawn"}]
+)
+def test_what_is_no_call_to_approve_has_no_page_to_change_it(fields, client, seeds) -> None:
+    _question, url = _asking(seeds, **fields)
+
+    answer = client.get(url)
+
+    assert answer.status_code == 302
+    assert url not in client.get(_inbox()).content.decode()
+
+
+def test_nobody_else_changes_a_call(seeds) -> None:
+    question, url = _asking(seeds)
+    viewer, stranger = Client(), Client()
+    viewer.force_login(member(seeds.workspace.pk, "viewer", "vera"))
+    stranger.force_login(member(Seeds("ours").workspace.pk, "owner", "sam"))
+    sent = {"arguments": '{"to": "Bob"}', "reason": "mine"}
+
+    codes = [each.post(url, sent).status_code for each in (viewer, stranger)]
+    question.refresh_from_db()
+
+    assert codes == [403, 404]
+    assert (question.status, question.edited) == ("open", None)
+
+
+def test_a_step_says_who_changed_its_call(client, seeds) -> None:
+    question, _ = _asking(seeds, edited={"to": "Bob"}, status="answered", decision="approve",
+                          answered_by="user:olga", answered_at=timezone.now())  # fmt: skip
+    (effect,) = seeds.rows[ToolEffect]
+    Approval.objects.filter(pk=question.pk).update(run_id=effect.run_id, key=effect.key)
+    part = reverse("admin:cluster_task_part", args=[seeds.task.pk, "step"])
+
+    shown = client.get(f"{part}?run={effect.run_id}&step={effect.step}").content.decode()
+
+    assert "changed by user:olga" in shown

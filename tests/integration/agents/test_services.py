@@ -34,6 +34,7 @@ from agents.services.endpoints import endpoint_delete, endpoint_update
 from agents.services.mcp_connections import mcp_connection_delete
 from agents.services.memories import memory_erase, memory_remember, memory_review
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.models import AuditEntry
 from tests.factories.agents import make_agent, make_run, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -389,6 +390,65 @@ def test_an_answer_that_is_no_answer_leaves_the_question_open(given):
         )
 
     assert open_approval(request).answered is False
+
+
+@pytest.mark.parametrize(
+    ("decision", "arguments", "why"),
+    [
+        ("deny", {"expression": "2"}, "Only a tool call that is approved"),
+        ("approve", ["2"], "one JSON object"),
+        ("approve", "2", "one JSON object"),
+        ("approve", {}, "'expression' is a required property"),
+        ("approve", {"expression": 2}, "expression: 2 is not of type 'string'"),
+        ("approve", {"expression": "2", "x": 1}, "'x' was unexpected"),
+        ("approve", {"expression": "a\x00b"}, "null character"),
+        ("approve", {"expression": "x" * 100_001}, "at most 100,000"),
+        ("approve", {"expression": float("nan")}, "too large"),
+    ],
+)
+def test_a_call_is_changed_only_into_one_that_its_tool_takes(decision, arguments, why):
+    request = make_run()
+    wiring.workspace_prepare(request.workspace_id)
+    question = open_approval(request, detail={"tool": "calculator", "arguments": "{}"})
+
+    with pytest.raises(InputInvalid, match=why):
+        approval_answer(
+            approval_id=question.id, workspace_id=request.workspace_id, by="ada",
+            decision=decision, arguments=arguments,
+        )  # fmt: skip
+
+    view = runs.approval_detail(workspace_id=request.workspace_id, approval_id=question.id)
+    assert (view.status, view.edited) == ("open", None)
+
+
+@pytest.mark.parametrize("detail", [{}, {"tool": "gone", "arguments": "{}"}])
+def test_what_is_no_call_of_a_known_tool_cannot_be_changed(detail):
+    request = make_run()
+    wiring.workspace_prepare(request.workspace_id)
+    question = open_approval(request, detail=detail)
+
+    with pytest.raises(InputInvalid, match="arguments"):
+        approval_answer(
+            approval_id=question.id, workspace_id=request.workspace_id, by="ada",
+            decision="approve", arguments={"expression": "2"},
+        )  # fmt: skip
+
+
+def test_arguments_that_say_what_was_asked_for_are_no_change():
+    request = make_run()
+    wiring.workspace_prepare(request.workspace_id)
+    asked = {"tool": "calculator", "arguments": ' {"expression":\n"2"} '}
+    question = open_approval(request, detail=asked)
+
+    answered = approval_answer(
+        approval_id=question.id, workspace_id=request.workspace_id, by="ada",
+        decision="approve", arguments={"expression": "2"},
+    )  # fmt: skip
+
+    assert (answered.edited, AuditEntry.objects.filter(action="approval.edit").count()) == (
+        False,
+        0,
+    )
 
 
 def test_the_questions_of_a_task_that_is_over_are_withdrawn():

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from django.db import connection
 
+from agents import wiring
 from agents.core.ports import ModelRequest, SessionState
 from agents.core.types import (
     EffectRecord,
@@ -119,7 +120,7 @@ def test_a_call_without_an_effect_is_kept_by_its_end_alone():
     assert run(journal.effects()) == [EffectRecord(key="read", state="failed", result="no")]
 
 
-def asked(request, *, kind="approval", options=("approve", "deny"), key="k"):
+def asked(request, *, kind="approval", options=("approve", "deny"), key="k", detail=None):
     return approval_open(
         workspace_id=request.workspace_id,
         task_id=request.task_id,
@@ -128,6 +129,7 @@ def asked(request, *, kind="approval", options=("approve", "deny"), key="k"):
         kind=kind,
         question="May it?",
         options=options,
+        detail=detail,
     )
 
 
@@ -151,6 +153,27 @@ def test_an_approval_lets_an_effect_begin_once():
 
     assert known == [EffectRecord(key="k", state="approved")]
     assert (first.state, after_a_crash.state) == ("approved", "unknown")
+
+
+def test_what_a_person_made_of_a_call_outlives_a_crash_of_it():
+    request = make_run()
+    wiring.workspace_prepare(request.workspace_id)
+    journal = journal_of(request)
+    detail = {"tool": "calculator", "arguments": '{"expression": "1"}'}
+    question = asked(request, detail=detail)
+    approval_answer(
+        approval_id=question.id, workspace_id=request.workspace_id, by="ada", decision="approve",
+        arguments={"expression": "2"},
+    )  # fmt: skip
+    edited = '{"expression": "2"}'
+
+    first, after_a_crash = begin(journal), begin(journal)
+    again = asked(request, kind="unknown_effect", options=("done", "retry", "skip"), detail=detail)
+    answer(request, again, "retry")
+
+    assert first == EffectRecord(key="k", state="approved", arguments=edited)
+    assert after_a_crash == EffectRecord(key="k", state="unknown", arguments=edited)
+    assert begin(journal) == EffectRecord(key="k", state="approved", arguments=edited)
 
 
 def test_a_refusal_tells_the_run_why():

@@ -1,6 +1,7 @@
 """Runs of agents end to end: a real endpoint's wire format, the real database, a real breaker."""
 
 import asyncio
+import json
 import uuid
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +10,16 @@ import pytest
 
 from agents import wiring
 from agents.core.types import Message, RunResult, Usage
-from agents.models import Approval, ContextShares, Run, Step, ToolEffect, UsageEntry, Violation
+from agents.models import (
+    Approval,
+    ContextShares,
+    MemoryEntry,
+    Run,
+    Step,
+    ToolEffect,
+    UsageEntry,
+    Violation,
+)
 from agents.selectors.catalogue import endpoint_list
 from agents.selectors.context import context_weights
 from agents.selectors.runs import run_steps
@@ -197,6 +207,37 @@ def test_a_call_that_needs_approval_waits_and_goes_on_when_it_is_given(workspace
     assert "Remembered." in done.text
     assert server.state.counts["chat"] == calls + 1
     assert Approval.objects.get().status == "answered"
+
+
+def test_a_call_that_a_person_changed_runs_as_they_changed_it(workspace_id, server):
+    scene_create(workspace_id=workspace_id, slug="careful", ask_tags=["write"])
+    agent_id = make_agent(workspace_id, tools=["remember"], scenes=["careful"])
+    goal = '[[tool=remember {"text": "the asked one"}]] note'
+    request = make_request(workspace_id, agent_id, goal=goal)
+    waiting = run(request).suspension
+    assert waiting is not None
+    question = approval_open(
+        workspace_id=workspace_id, task_id=request.task_id, run_id=request.run_id,
+        key=waiting.key, kind=waiting.kind, question=waiting.question, options=waiting.options,
+        detail=waiting.detail,
+    )  # fmt: skip
+
+    approval_answer(
+        approval_id=question.id, workspace_id=workspace_id, by="ada", decision="approve",
+        text="too wide", arguments={"text": "the edited one"},
+    )  # fmt: skip
+    done = run(request)
+
+    assert "A person changed this call before it ran" in done.text
+    assert list(MemoryEntry.objects.values_list("text", flat=True)) == ["the edited one"]
+    assert json.loads(ToolEffect.objects.get().arguments) == {"text": "the edited one"}
+    entry = AuditEntry.objects.get(action="approval.edit")
+    assert (entry.actor, entry.reason) == ("ada", "too wide")
+    assert entry.detail == {
+        "tool": "remember",
+        "asked": '{"text": "the asked one"}',
+        "edited": '{"text": "the edited one"}',
+    }
 
 
 def test_a_scene_that_forbids_a_tool_makes_a_violation(workspace_id):

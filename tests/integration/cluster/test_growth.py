@@ -13,7 +13,7 @@ from cluster.selectors import blueprints as reads
 from cluster.services import blueprints
 from cluster.services.population import blueprints_ensure, nodes_ensure
 from cluster.services.races import races_left_out, races_look
-from cluster.services.tasks import task_reply
+from cluster.services.replies import task_reply
 from loomsite.access.models import Workspace
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent

@@ -8,6 +8,7 @@ import pytest
 from cluster.core.errors import RequestInvalid, ScoreInvalid, TaskConflict, TaskInvalid, TaskUnknown
 from cluster.models import Event, MarketEntry, Reward, Task
 from cluster.selectors import tasks as selectors
+from cluster.services import replies
 from cluster.services import tasks as services
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
@@ -34,7 +35,7 @@ ASKED: dict[str, Callable[..., object]] = {
     "task_rewards": selectors.task_rewards,
     "task_cancel": lambda **ids: services.task_cancel(actor="eve", **ids),
     "task_retry": lambda **ids: services.task_retry(actor="eve", **ids),
-    "task_reply": lambda **ids: services.task_reply(actor="eve", text="x", **ids),
+    "task_reply": lambda **ids: replies.task_reply(actor="eve", text="x", **ids),
     "task_feedback": lambda **ids: services.task_feedback(actor="eve", score=0.0, **ids),
 }
 

@@ -27,8 +27,9 @@ from cluster.runner import Happenings, run_id
 from cluster.selectors.spine import task_view
 from cluster.selectors.tasks import task_detail
 from cluster.services.journal import ClockTimestamp
+from cluster.services.replies import task_reply
 from cluster.services.spine import step_record
-from cluster.services.tasks import orphans_cancel, task_cancel, task_reply, task_retry
+from cluster.services.tasks import orphans_cancel, task_cancel, task_retry
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import (

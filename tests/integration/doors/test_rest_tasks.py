@@ -8,6 +8,8 @@ from django.db import connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from agents import wiring
+from agents.services.approvals import approval_open
 from cluster.models import Event, Task
 from cluster.selectors.tasks import task_detail
 from cluster.services.tasks import task_submit
@@ -290,6 +292,29 @@ def test_an_action_that_makes_no_sense_is_400(action, body):
     response = tenant.client().post(f"{TASKS}/{task_id}/{action}", body, format="json")
 
     assert problem_of(response)[0] == 400
+
+
+def test_a_tool_call_is_changed_and_approved_and_a_change_that_does_not_fit_is_400():
+    tenant = make_tenant()
+    wiring.workspace_prepare(tenant.workspace_id)
+    task_id = submitted(tenant)
+    Task.objects.filter(id=task_id).update(status="input_required", due_at=None)
+    asked = approval_open(
+        workspace_id=tenant.workspace_id, task_id=task_id, run_id=None, key="k", kind="approval",
+        question="May it?", options=("approve", "deny"),
+        detail={"tool": "calculator", "arguments": '{"expression": "1"}'},
+    )  # fmt: skip
+    body = {"request_id": asked.id, "decision": "approve", "text": "too small"}
+    url = f"{TASKS}/{task_id}/reply"
+
+    wrong = tenant.client().post(url, body | {"arguments": {"sum": 1}}, format="json")
+    right = tenant.client().post(url, body | {"arguments": {"expression": "2"}}, format="json")
+    listed = tenant.client().get("/api/v1/approvals?status=answered").json()["results"]
+
+    assert problem_of(wrong)[0] == 400
+    assert [error["field"] for error in wrong.json()["errors"]] == ["arguments"]
+    assert (right.status_code, right.json()["status"]) == (200, "queued")
+    assert [(row["edited"], row["text"]) for row in listed] == [({"expression": "2"}, "too small")]
 
 
 @pytest.mark.parametrize("action", ["reply", "feedback"])

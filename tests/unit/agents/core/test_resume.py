@@ -176,6 +176,30 @@ async def test_an_approval_is_asked_once_and_its_answer_decides():
         assert post.sent == (["Ann"] if approved else [])
 
 
+@pytest.mark.parametrize(
+    ("edited", "sent", "told"),
+    [
+        ('{"to": "Bob"}', ["Bob"], "sent to Bob"),
+        ('{"to": "Ann", "cc": 1}', [], "Unknown arguments: cc"),
+    ],
+)
+async def test_a_call_that_a_person_changed_is_made_as_they_changed_it(edited, sent, told):
+    post, journal, gate = Post(), MemoryJournal(), FakeGate({"send": "ask"})
+    provider = ScriptedProvider(calling(("send", '{"to": "Ann"}')), "ok")
+    agent = Agent(provider=provider, tools=[post.tool])
+    await agent.execute(REQUEST, journal=journal, gate=gate)
+
+    journal.decide("run:0:0", approved=True, arguments=edited)
+    await agent.execute(REQUEST, journal=journal, gate=gate)
+
+    said = provider.requests[-1].messages[-1].content
+    assert post.sent == sent
+    assert said.startswith(
+        f"A person changed this call before it ran. Its arguments were: {edited}"
+    )
+    assert told in said
+
+
 async def test_a_denied_call_is_fed_back_and_stays_denied_when_the_policy_changes():
     post, journal = Post(), MemoryJournal()
     provider = ScriptedProvider(calling(("send", '{"to": "Ann"}')), ToolFailed("stop here"))
