@@ -1,11 +1,13 @@
 """SCALE: alone or split, and into what."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 from cluster.core.enumeration import parts_enumerated, shared_preamble
+from cluster.core.schemas import schema_violations
 from cluster.core.splitting import Arm, Work, bin_of, decide, solver
 from cluster.core.steps import ModelAnswer, PlanSplit, Record, Spawn
 from cluster.core.types import (
@@ -56,12 +58,19 @@ def step(view: TaskView, sensed: Sensed) -> PlanSplit | Record:
     parts = parts_enumerated(view.task.goal)
     if len(parts) >= 2:  # noqa: PLR2004 -- one part is no split
         return Record(result=_enumerated(view, parts))
+    if view.replans and any(child.status != Status.SUCCEEDED for child in view.earlier_children):
+        return _planned(view, "a part failed, and the workspace wants the whole planned anew")
     if sensed.source == "fallback":
         reason = "no parts listed, and no model has judged how hard it is"
         return Record(result=Scaled(split=False, reason=reason))
     split, reason = _worth_it(view, sensed)
     if not split:
         return Record(result=Scaled(split=False, reason=reason))
+    return _planned(view, reason)
+
+
+def _planned(view: TaskView, reason: str) -> PlanSplit:
+    """Return the plan to ask for, which knows what went wrong before."""
     goal = view.task.goal
     if view.rejection is not None:
         goal += f"\n\nAn earlier attempt failed: {view.rejection.comment}"
@@ -103,31 +112,30 @@ def _worth_it(view: TaskView, sensed: Sensed) -> tuple[bool, str]:
     return False, found.reason
 
 
+_TEXT: Json = {"type": "string", "minLength": 1}
+_PART: Json = {
+    "type": "object",
+    "properties": {
+        "key": {**_TEXT, "maxLength": 40},
+        "goal": _TEXT,
+        "depends_on": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["key", "goal", "depends_on"],
+    "additionalProperties": False,
+}
+# Of whatever length: how many parts there may be is a problem that can be named.
+_PLAN: Json = {
+    "type": "object",
+    "properties": {"parts": {"type": "array", "items": _PART}},
+    "required": ["parts"],
+    "additionalProperties": False,
+}
+
+
 def schema(max_parts: int) -> Json:
     """Return the JSON Schema of a plan."""
-    text = {"type": "string", "minLength": 1}
-    return {
-        "type": "object",
-        "properties": {
-            "parts": {
-                "type": "array",
-                "minItems": 1,
-                "maxItems": max_parts,
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "key": {"type": "string", "minLength": 1, "maxLength": 40},
-                        "goal": text,
-                        "depends_on": {"type": "array", "items": {"type": "string"}},
-                    },
-                    "required": ["key", "goal", "depends_on"],
-                    "additionalProperties": False,
-                },
-            }
-        },
-        "required": ["parts"],
-        "additionalProperties": False,
-    }
+    parts = {**_PLAN["properties"]["parts"], "minItems": 1, "maxItems": max_parts}
+    return {**_PLAN, "properties": {"parts": parts}}
 
 
 def question(goal: str, max_parts: int, problems: tuple[str, ...] = ()) -> str:
@@ -263,11 +271,15 @@ def _reuse(view: TaskView, parts: tuple[Part, ...]) -> tuple[Part, ...]:
 def _parts(value: Json | None, max_parts: int) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     if value is None:
         return (), ("no JSON",)
+    misshapen = schema_violations(_PLAN, value)
+    if misshapen:
+        return (), tuple(misshapen)
     raw: list[dict[str, Any]] = value["parts"]
     keys = [item["key"] for item in raw]
-    problems = [
-        f"key {key!r} is used twice" for key in sorted({k for k in keys if keys.count(k) > 1})
-    ]
+    twice = sorted(key for key, count in Counter(keys).items() if count > 1)
+    problems = [f"key {key!r} is used twice" for key in twice]
+    if not raw:
+        problems.append("there are no parts")
     if len(raw) > max_parts:
         problems.append(f"{len(raw)} parts, at most {max_parts} are possible")
     for item in raw:

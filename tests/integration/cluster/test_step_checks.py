@@ -76,7 +76,7 @@ def finish(task: Task) -> Task:
     return Task.objects.get(id=task.id)
 
 
-def lines(task: Task) -> list[tuple[str, float, float]]:
+def lines(task: Task) -> list[tuple[str, float | None, float]]:
     """Return the ledger of a task: kind, score and share of each line, in order."""
     rows = MarketEntry.objects.filter(task=task).order_by("rev")
     return [(r.kind, r.score, round(r.terms.get("share", 1.0), 3)) for r in rows]
