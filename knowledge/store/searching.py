@@ -74,8 +74,11 @@ WHERE p.collection_id = %(large)s AND p.model_id = %(model)s AND p.indexed {cond
 ORDER BY p.vector::halfvec({dim}) <#> %(query)s::halfvec({dim})
 LIMIT %(limit)s
 """
+# Without sorts: where the statistics are older than the index the planner believes that few rows
+# are in it, and would fetch and sort them all.
 _HNSW_SETTINGS = """
-SET LOCAL hnsw.ef_search = 200; SET LOCAL hnsw.iterative_scan = relaxed_order
+SET LOCAL hnsw.ef_search = 200; SET LOCAL hnsw.iterative_scan = relaxed_order;
+SET LOCAL enable_sort = off
 """
 
 _FILTERED = """
@@ -117,6 +120,7 @@ class DatabaseIndex:
         self._workspace_id = str(workspace_id)
         self._collections = list(collection_ids)
         self._model_id = model_id
+        self._indexed: Sequence[int] | None = None
         self._conditions, self._values = _conditions(filters or Filters())
 
     def statistics(self, terms: Sequence[int]) -> CorpusStatistics:
@@ -149,7 +153,7 @@ class DatabaseIndex:
         if self._model_id is None:
             return []
         values = {"query": dense_text(vector), "model": self._model_id, "limit": limit}
-        large = vectors.ready_indexes(self._collections, model_id=self._model_id)
+        large = self._large()
         if not large or self._few(large):
             return self._scored(_DENSE, {**values, "scanned": self._collections})
         small = sorted(set(self._collections) - set(large))
@@ -162,6 +166,12 @@ class DatabaseIndex:
                     _HNSW.replace("{dim}", str(len(vector))), {**values, "large": collection_id}
                 )
         return best({item.chunk_id: item.score for item in found}, limit=limit)
+
+    def _large(self) -> Sequence[int]:
+        """Return the collections with an HNSW index; looked up once, for a search asks twice."""
+        if self._indexed is None and self._model_id is not None:
+            self._indexed = vectors.ready_indexes(self._collections, model_id=self._model_id)
+        return self._indexed or ()
 
     def _few(self, large: Sequence[int]) -> bool:
         """Return whether the filters leave few enough chunks of large collections for a scan."""

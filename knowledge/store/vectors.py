@@ -17,6 +17,8 @@ EXACT_LIMIT = 20_000
 MOVE_AFTER = 2_000  # fresh rows; a search scans them exactly
 _MOVED = 500  # rows a transaction
 _REMOVED = 5_000
+_GRAPH_BYTES = 700  # a row's links while an index is built
+_BUILD_MB = 1_024  # at most, while an index is built
 _BUILD_LOCK = 0x686E7377  # the first half of the advisory lock; the second is the collection
 
 
@@ -168,14 +170,27 @@ def _build(collection_id: int, model_id: int, dim: int) -> None:
             "WHERE collection_id = %(c)s AND model_id = %(m)s AND NOT indexed",
             numbers,
         )
-        # Numbers only, of our own rows: an index definition takes no parameters.
         cursor.execute(
-            f'CREATE INDEX CONCURRENTLY "{name}" ON knowledge_chunkvector '
-            f"USING hnsw ((vector::halfvec({int(dim)})) halfvec_ip_ops) "
-            "WITH (m = 16, ef_construction = 64) "
-            f"WHERE collection_id = {int(collection_id)} AND model_id = {int(model_id)} "
-            "AND indexed"
+            "SELECT count(*) FROM knowledge_chunkvector "
+            "WHERE collection_id = %(c)s AND model_id = %(m)s",
+            numbers,
         )
+        (count,) = cursor.fetchone() or (0,)
+        # A graph that outgrows this memory is finished on disk, many times slower.
+        size_mb = min(max(count * (2 * dim + _GRAPH_BYTES) // 2**20, 64), _BUILD_MB)
+        cursor.execute("SET maintenance_work_mem = %s", [f"{size_mb}MB"])
+        try:
+            # Numbers only, of our own rows: an index definition takes no parameters.
+            cursor.execute(
+                f'CREATE INDEX CONCURRENTLY "{name}" ON knowledge_chunkvector '
+                f"USING hnsw ((vector::halfvec({int(dim)})) halfvec_ip_ops) "
+                "WITH (m = 16, ef_construction = 64) "
+                f"WHERE collection_id = {int(collection_id)} AND model_id = {int(model_id)} "
+                "AND indexed"
+            )
+        finally:
+            cursor.execute("RESET maintenance_work_mem")
+        cursor.execute("ANALYZE knowledge_chunkvector")  # what was true of `indexed` is not now
 
 
 def _move_fresh(collection_id: int, model_id: int) -> None:

@@ -1,12 +1,14 @@
 """The HNSW index of a large collection: built, kept up to date, dropped."""
 
 import pytest
+from django.db import transaction
 
 from knowledge.core.types import DocumentInput, Filters
 from knowledge.models import ChunkVector
 from knowledge.services.collections import collection_delete
 from knowledge.services.embeddings import embedding_model_ensure, vectors_index
 from knowledge.store import vectors
+from knowledge.store.rows import rows
 from tests.factories.knowledge import make_shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +53,19 @@ def test_the_index_finds_what_the_scan_finds_and_fresh_rows_too():
     vectors_index(collection_id=shelf.ref.id)
     assert ChunkVector.objects.filter(indexed=False).count() == 0
     assert shelf.found("zeppelin harbour", fusion="dense", limit=1) == ["new"]
+
+
+def test_the_index_answers_whatever_the_planner_believes_of_the_number_of_its_rows():
+    shelf = filled_shelf()
+    vectors_index(collection_id=shelf.ref.id)
+    model_id = embedding_model_ensure(embedder=shelf.embedder)
+
+    with transaction.atomic():
+        nearest(shelf, "loom weft n7")
+        name = f"knowledge_hnsw_{shelf.ref.id}_{model_id}"
+        scans = rows("SELECT pg_stat_get_xact_numscans(%(n)s::regclass)", {"n": name})
+
+    assert scans == [(1,)]
 
 
 def test_a_small_collection_beside_an_indexed_one_gets_all_of_its_hits():
