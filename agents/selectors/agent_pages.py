@@ -7,9 +7,9 @@ from django.db.models import Q
 from agents.core.errors import NotFound
 from agents.core.types import ToolCall, ToolSpec
 from agents.models import Agent, MemoryEntry, Scene, Tool
-from agents.selectors.paging import is_uuid
 from agents.tools.policy import Scene as Rules
 from agents.tools.policy import decide
+from loomsite.access.paging import is_uuid
 
 _MEMORIES = 10
 

@@ -17,7 +17,7 @@ from agents.models import (
     Scene,
     Skill,
 )
-from agents.selectors.paging import Page, is_uuid, page_by_name
+from loomsite.access.paging import Page, is_uuid, page_by_name
 
 _SUMMARY_CHARS = 300
 

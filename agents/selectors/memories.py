@@ -3,8 +3,8 @@
 from typing import Any
 
 from agents.models import MemoryEntry
-from agents.selectors.paging import Page, page_by_time
 from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.paging import Page, page_by_time
 
 
 def memory_list(

@@ -21,8 +21,8 @@ from django.utils import timezone
 from agents.core.errors import NotFound
 from agents.models import MemoryEntry, MemoryUse
 from agents.selectors.memories import memory_value
-from agents.selectors.paging import is_uuid
 from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.paging import is_uuid
 
 VIEWS = ("new", "unused", "contradicting", "most_used", "pending", "fading", "expired")
 _NEW = timedelta(days=7)

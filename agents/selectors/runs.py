@@ -18,7 +18,7 @@ from agents.models import (
     ToolEffect,
     UsageEntry,
 )
-from agents.selectors.paging import Page, is_uuid, page_by_time
+from loomsite.access.paging import Page, is_uuid, page_by_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from django.db.models import Count
 
 from agents.core.errors import NotFound
 from agents.models import Session, SessionMessage
-from agents.selectors.paging import Page, is_uuid, page_by_time
 from loomsite.access.core import cursors
 from loomsite.access.core.errors import CursorInvalid
+from loomsite.access.paging import Page, is_uuid, page_by_time
 
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 

@@ -7,8 +7,8 @@ from django.db.models import Q
 
 from agents.core.errors import NotFound
 from agents.models import McpConnection, Tool
-from agents.selectors.paging import Page, is_uuid, page_by_name
 from agents.tools.http_fetch import NAME as FETCH
+from loomsite.access.paging import Page, is_uuid, page_by_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

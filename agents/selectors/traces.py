@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from agents.core.errors import NotFound
 from agents.models import Approval, Run, Step, ToolEffect
-from agents.selectors.paging import is_uuid
+from loomsite.access.paging import is_uuid
 
 TRACE_PAGE: Final = 100
 POINTS_MOST: Final = 200

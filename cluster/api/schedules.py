@@ -13,9 +13,6 @@ from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSeria
 from cluster.selectors import schedules as schedule_reads
 from cluster.selectors import tasks as selectors
 from cluster.services import schedules
-from loomsite.access.core import cursors
-from loomsite.access.core.errors import CursorInvalid
-from loomsite.access.rest.pagination import page_of, page_response
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
@@ -40,16 +37,8 @@ class ScheduleListView(ApiView):
         operation_id="schedules_list", parameters=[*LIST_PARAMETERS], responses=OpenApiTypes.OBJECT
     )
     def get(self, request: Request) -> Response:
-        """List the schedules."""
-        page = page_of(request)
-        rows = schedule_reads.schedule_list(
-            workspace_id=self.principal.workspace_id,
-            after=_row_id(page.cursor),
-            limit=page.limit + 1,
-        )
-        shown = rows[: page.limit]
-        following = cursors.write([shown[-1]["id"]]) if len(rows) > len(shown) else None
-        return page_response(request, shown, following)
+        """List the schedules, newest first."""
+        return self.listed(schedule_reads.schedule_list)
 
     @extend_schema(
         operation_id="schedules_create",
@@ -99,13 +88,3 @@ class ScheduleRunView(ApiView):
         task_id = schedules.schedule_run(**self.where, actor=self.principal.actor)
         task = selectors.task_detail(workspace_id=self.principal.workspace_id, task_id=task_id)
         return Response(task, status=201)
-
-
-def _row_id(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    (row_id,) = cursors.read(cursor, length=1)
-    try:
-        return str(UUID(row_id))
-    except ValueError:
-        raise CursorInvalid from None

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 
-from agents.selectors.paging import page_by_time
 from cluster.core.errors import BlueprintUnknown, RequestInvalid
 from cluster.core.forging import FORMAT, spec_changes
 from cluster.models import AgentNode, Blueprint, BlueprintEvent, MarketEntry
+from loomsite.access.paging import page_by_time
 
 Shown = dict[str, Any]
 EVENTS_SHOWN = 100

@@ -10,12 +10,12 @@ from uuid import UUID
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from agents.selectors.paging import page_by_time
 from cluster.core import judging
 from cluster.core.errors import CaseUnknown, RequestInvalid
 from cluster.core.judging import Measured
 from cluster.core.rewards import JUDGE_WEIGHT
 from cluster.models import CalibrationCase, JudgeAudit, JudgeGrade, Reward
+from loomsite.access.paging import page_by_time
 
 RECENT = 200
 AUDIT_EACH = timedelta(days=1)

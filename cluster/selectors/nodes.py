@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from agents.selectors.paging import page_by_time
 from cluster.core.errors import NodeUnknown, RequestInvalid
 from cluster.models import AgentNode, LifecycleEvent
+from loomsite.access.paging import page_by_time
 
 Shown = dict[str, Any]
 

@@ -5,16 +5,15 @@ from uuid import UUID
 
 from cluster.core.errors import ScheduleUnknown
 from cluster.models import Schedule, Task
+from loomsite.access.paging import page_by_time
 
 
 def schedule_list(
-    *, workspace_id: str, after: str | None = None, limit: int = 50
-) -> list[dict[str, Any]]:
-    """Return schedules by id; `after` is the last id of the page before."""
-    rows = Schedule.objects.filter(workspace_id=workspace_id).order_by("id")
-    if after:
-        rows = rows.filter(id__gt=after)
-    return [_shown(row) for row in rows[:limit]]
+    *, workspace_id: str, cursor: str | None = None, limit: int = 20
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of schedules, newest first, and the cursor of the next."""
+    rows = Schedule.objects.filter(workspace_id=workspace_id)
+    return page_by_time(rows, "created_at", _shown, cursor=cursor, limit=limit)
 
 
 def schedule_detail(*, workspace_id: str, schedule_id: str) -> dict[str, Any]:

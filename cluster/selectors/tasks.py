@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.core.signing import BadSignature, Signer
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from agents.models import Approval
 from cluster.core.errors import RequestInvalid, TaskUnknown
@@ -14,11 +13,11 @@ from cluster.core.types import FINAL, Status
 from cluster.models import Auction, Event, PhaseRecord, Reward, Task
 from cluster.selectors.market import auction_explained
 from cluster.selectors.spine import own_cost
+from loomsite.access.paging import page_by_time
 
 LIMIT_MAX = 100
 EVENTS_MAX = 1_000
 SUMMARY_GOAL_CHARS = 300
-_signer = Signer(salt="cluster.cursor")
 
 
 def task_detail(*, workspace_id: str, task_id: str) -> dict[str, Any]:
@@ -76,11 +75,12 @@ def task_list(
     """Return a page of task summaries, newest first, and the cursor of the next page.
 
     Raises:
-        RequestInvalid: The status, the cursor or the limit makes no sense.
+        RequestInvalid: The status or the limit makes no sense.
+        CursorInvalid: The cursor is not one of ours.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise RequestInvalid(f"limit must be from 1 to {LIMIT_MAX}, not {limit}.", field="limit")
-    rows = Task.objects.filter(workspace_id=workspace_id).order_by("-created_at", "-id")
+    rows = Task.objects.filter(workspace_id=workspace_id)
     if status is not None:
         if status not in set(Status):
             known = ", ".join(Status)
@@ -88,15 +88,8 @@ def task_list(
         rows = rows.filter(status=status)
     if parent_id is not None:
         rows = rows.filter(parent_id=task_id_read(parent_id))
-    if cursor:
-        at, last_id = _cursor_read(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=last_id))
-    page = list(rows.defer("context", "answer", "citations", "metadata", "checks")[: limit + 1])
-    following = None
-    if len(page) > limit:
-        page = page[:limit]
-        following = _signer.sign(f"{page[-1].created_at.isoformat()}|{page[-1].id}")
-    return [task_summary(task) for task in page], following
+    rows = rows.defer("context", "answer", "citations", "metadata", "checks")
+    return page_by_time(rows, "created_at", task_summary, cursor=cursor, limit=limit)
 
 
 def task_summary(task: Task) -> dict[str, Any]:
@@ -221,16 +214,6 @@ def _task(workspace_id: str, task_id: str, rows: QuerySet[Task]) -> Task:
     if task is None:
         raise TaskUnknown(f"There is no task {task_id!r}.", field="task_id")
     return task
-
-
-def _cursor_read(cursor: str) -> tuple[str, str]:
-    try:
-        at, _, last_id = _signer.unsign(cursor).partition("|")
-    except BadSignature:
-        raise RequestInvalid(
-            "The cursor is not one of ours: take it from `next` of the page before.", field="cursor"
-        ) from None
-    return at, last_id
 
 
 def _error(task: Task) -> Mapping[str, str] | None:

@@ -3,11 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
-
 from cluster.core.errors import WebhookUnknown
 from cluster.models import Webhook, WebhookDelivery
-from loomsite.access.core import cursors
+from loomsite.access.paging import page_by_time
 
 
 def webhook_list(
@@ -15,8 +13,7 @@ def webhook_list(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of webhooks, newest first, and the cursor of the next."""
     rows = Webhook.objects.filter(workspace_id=workspace_id)
-    page, following = _page(rows, cursor, limit)
-    return [webhook_shown(row) for row in page], following
+    return page_by_time(rows, "created_at", webhook_shown, cursor=cursor, limit=limit)
 
 
 def webhook_detail(*, workspace_id: str, webhook_id: str) -> dict[str, Any]:
@@ -38,8 +35,7 @@ def delivery_list(
     """
     hook = webhook_row(workspace_id, webhook_id)
     rows = WebhookDelivery.objects.filter(webhook=hook).defer("payload", "event")
-    page, following = _page(rows, cursor, limit)
-    return [_delivery_shown(row) for row in page], following
+    return page_by_time(rows, "created_at", _delivery_shown, cursor=cursor, limit=limit)
 
 
 def delivery_detail(*, workspace_id: str, webhook_id: str, delivery_id: str) -> dict[str, Any]:
@@ -112,17 +108,6 @@ def _delivery_shown(row: WebhookDelivery) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(),
         "ended_at": row.ended_at.isoformat() if row.ended_at else None,
     }
-
-
-def _page(rows: QuerySet[Any], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
-    if cursor is not None:
-        at, last_id = cursors.read_position(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=last_id))
-    page: list[Model] = list(rows.order_by("-created_at", "-id")[: limit + 1])
-    if len(page) <= limit:
-        return page, None
-    last: Any = page[limit - 1]
-    return page[:limit], cursors.write_position(last.created_at, last.pk)
 
 
 def _id(text: str) -> UUID | None:

@@ -3,12 +3,12 @@
 from collections import Counter
 
 from agents.models import Run, Violation
-from agents.selectors.paging import is_uuid
 from agents.services.context import context_judged
 from agents.services.memory_uses import memory_uses_settle
 from cluster.core.codec import value_dump, value_load
 from cluster.core.types import Executed, Phase, ScorePart, Verdict
 from cluster.models import Event, PhaseRecord, Reward, Task
+from loomsite.access.paging import is_uuid
 
 
 def reward_write(

@@ -1,12 +1,12 @@
 """Reads of access: workspaces, members, keys."""
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q
 
-from loomsite.access.core import cursors, keys, scopes
+from loomsite.access.core import keys, scopes
 from loomsite.access.core.errors import KeyUnknown, WorkspaceAmbiguous, WorkspaceUnknown
 from loomsite.access.core.types import Principal
 from loomsite.access.models import ApiKey, Membership, Workspace
+from loomsite.access.paging import page_by_time
 
 DEFAULT_WORKSPACE = "default"
 
@@ -83,17 +83,7 @@ def apikey_list(
 ) -> tuple[list[dict[str, object]], str | None]:
     """Return a page of a workspace's keys, newest first, and the cursor of the next; no secrets."""
     rows = ApiKey.objects.filter(workspace_id=workspace_id).select_related("user")
-    if cursor is not None:
-        at, key_id = cursors.read_position(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=key_id))
-    page = list(rows.order_by("-created_at", "-id")[: limit + 1])
-    more = len(page) > limit
-    page = page[:limit]
-    last = page[-1] if more else None
-    return (
-        [apikey_summary(row) for row in page],
-        cursors.write_position(last.created_at, last.id) if last else None,
-    )
+    return page_by_time(rows, "created_at", apikey_summary, cursor=cursor, limit=limit)
 
 
 def apikey_detail(*, workspace_id: str, key: str) -> dict[str, object]:

@@ -269,8 +269,8 @@ def test_a_strangers_schedule_is_a_missing_one(workspace_id: str) -> None:
             with pytest.raises(ScheduleUnknown):
                 attempt()
 
-    assert schedule_list(workspace_id=other) == []
-    assert len(schedule_list(workspace_id=workspace_id)) == 1
+    assert schedule_list(workspace_id=other) == ([], None)
+    assert len(schedule_list(workspace_id=workspace_id)[0]) == 1
     assert Schedule.objects.get().enabled
     schedule_delete(workspace_id=workspace_id, schedule_id=schedule_id)
     assert not Schedule.objects.exists()
