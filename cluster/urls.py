@@ -30,6 +30,7 @@ urlpatterns = [
     path("rewards/judge", rewards.JudgeView.as_view()),
     path("rewards/reliability", rewards.ReliabilityView.as_view()),
     path("rewards/lift", rewards.LiftView.as_view()),
+    path("rewards/splits", rewards.SplitsView.as_view()),
     path("calibration-cases", rewards.CaseListView.as_view()),
     path("calibration-cases/<uuid:case_id>", rewards.CaseView.as_view()),
     path("judge-audits", rewards.AuditListView.as_view()),

@@ -256,16 +256,6 @@ def _document_summary(row: Document) -> dict[str, Any]:
     }
 
 
-def document_progress(*, workspace_id: UUID | str, collection: str | None = None) -> dict[str, int]:
-    """Return how many documents stand where: `pending ingesting ready failed`, and their total."""
-    rows = _documents(workspace_id)
-    if collection is not None:
-        rows = rows.filter(collection__slug=collection)
-    counts = dict(rows.order_by().values_list("status").annotate(n=Count("pk")))
-    found = {status: counts.get(status, 0) for status in Document.Status.values}
-    return {**found, "total": sum(found.values())}
-
-
 def reembedding_list(
     *,
     workspace_id: UUID | str,

@@ -45,11 +45,6 @@ def memory_view(*, workspace_id: str, view: str, limit: int = 50) -> list[dict[s
     return [_with_uses(row) for row in rows]
 
 
-def memory_views_count(*, workspace_id: str) -> dict[str, int]:
-    """Return how many entries each view holds."""
-    return {view: _view(workspace_id, view).count() for view in VIEWS}
-
-
 def memory_detail(*, workspace_id: str, memory_id: str) -> dict[str, Any]:
     """Return an entry with its history, the runs it was put before, and what contradicts it.
 

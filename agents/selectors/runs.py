@@ -9,7 +9,6 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from agents.core.errors import NotFound
-from agents.core.types import Usage
 from agents.models import (
     Approval,
     Artifact,
@@ -165,32 +164,6 @@ def approval_list(
     if status is not None:
         rows = rows.filter(status=status)
     return page_by_time(rows, "created_at", _approval, cursor=cursor, limit=limit)
-
-
-def approval_detail(*, workspace_id: str, approval_id: str) -> ApprovalView:
-    """Return a question to people.
-
-    Raises:
-        NotFound: No such question in this workspace.
-    """
-    rows = Approval.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=approval_id).first() if is_uuid(approval_id) else None
-    if row is None:
-        raise NotFound(kind="request", name=approval_id)
-    return _approval(row)
-
-
-def usage_total(*, workspace_id: str, root_task_id: str) -> Usage:
-    """Return what a task's whole tree has used so far."""
-    rows = UsageEntry.objects.filter(workspace_id=workspace_id, root_task_id=root_task_id)
-    total = rows.aggregate(
-        prompt=Sum("prompt_tokens"), completion=Sum("completion_tokens"), cost=Sum("cost_usd")
-    )
-    return Usage(
-        prompt_tokens=total["prompt"] or 0,
-        completion_tokens=total["completion"] or 0,
-        cost_usd=total["cost"] or Decimal(0),
-    )
 
 
 def usage_by_model(*, workspace_id: str, since: datetime) -> list[dict[str, Any]]:

@@ -122,10 +122,6 @@ def flag(value: object) -> str | None:
     return None if isinstance(value, bool) else "Must be true or false."
 
 
-def mapping(value: object) -> str | None:
-    return None if isinstance(value, dict) else "Must be a JSON object."
-
-
 def tool_schema(value: object) -> str | None:
     """Accept the JSON Schema of a tool's arguments, or nothing at all."""
     if not isinstance(value, dict):

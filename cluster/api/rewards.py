@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from cluster.api.nodes import READ, WRITE
 from cluster.api.submitting import LIST_PARAMETERS
-from cluster.selectors import judging, lift, reliability, rewards
+from cluster.selectors import judging, lift, reliability, rewards, splits
 from cluster.services import calibration
 from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
@@ -86,6 +86,15 @@ class LiftView(ApiView):
     def get(self, request: Request) -> Response:
         """Return whether skills and memories help, from runs that went without."""
         return Response(lift.lift_report(**self.where))
+
+
+class SplitsView(ApiView):
+    scopes: ClassVar = READ
+
+    @extend_schema(operation_id="rewards_splits", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Return how far working alone and splitting beat their forecasts, by domain and bin."""
+        return Response({"results": splits.split_report(**self.where), "next": None})
 
 
 class CaseListView(ApiView):

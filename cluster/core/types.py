@@ -35,9 +35,6 @@ class Phase(StrEnum):
     ADAPT = "adapt"
 
 
-PHASES = tuple(Phase)
-
-
 class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"

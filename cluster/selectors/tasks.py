@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from agents.models import Approval
 from cluster.core.errors import RequestInvalid, TaskUnknown
 from cluster.core.submission import task_id_read
-from cluster.core.types import FINAL, Status
+from cluster.core.types import Status
 from cluster.models import Auction, Event, PhaseRecord, Reward, Task
 from cluster.selectors.market import auction_explained
 from cluster.selectors.spine import own_cost
@@ -202,11 +202,6 @@ def task_rewards(*, workspace_id: str, task_id: str) -> list[dict[str, Any]]:
         }
         for row in Reward.objects.filter(task=task).order_by("id")
     ]
-
-
-def task_is_final(status: str) -> bool:
-    """Tell whether a task with this status has ended."""
-    return status in FINAL
 
 
 def _task(workspace_id: str, task_id: str, rows: QuerySet[Task]) -> Task:

@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from agents.core.errors import BudgetExceeded
 from agents.core.types import Usage
 from agents.models import Budget, BudgetWindow, Reservation, UsageEntry
-from agents.selectors.runs import usage_total
 from agents.services.catalogue import budget_set
 from agents.services.runs import task_release
 from agents.store import ledger
@@ -49,9 +48,8 @@ def test_a_settled_call_turns_what_was_set_aside_into_what_was_spent():
 
     assert between == [(0, Decimal("0.40"))]
     assert windows(workspace_id) == [(Decimal("0.15"), 0)]
-    assert usage_total(workspace_id=workspace_id, root_task_id=payer.root_task_id) == Usage(
-        prompt_tokens=10, completion_tokens=5, cost_usd=Decimal("0.15")
-    )
+    used = UsageEntry.objects.get(root_task_id=payer.root_task_id)
+    assert (used.prompt_tokens, used.completion_tokens, used.cost_usd) == (10, 5, Decimal("0.15"))
 
 
 @pytest.mark.django_db

@@ -374,7 +374,7 @@ def test_a_question_is_asked_once_and_answered_once():
         approval_answer(
             approval_id=first.id, workspace_id=request.workspace_id, by="bob", decision="deny"
         )
-    view = runs.approval_detail(workspace_id=request.workspace_id, approval_id=first.id)
+    (view,) = runs.approval_list(workspace_id=request.workspace_id, status=None).results
     assert (view.decision, view.answered_by) == ("approve", "ada")
     assert open_approval(request).answered is True
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.models import AgentNode, Blueprint
+from cluster.models import AgentNode, Blueprint, SplitCell
 from cluster.services.population import nodes_ensure
 from tests.factories.access import client_with, make_key, make_tenant
 from tests.factories.agents import make_agent
@@ -174,6 +174,31 @@ def test_a_bad_blueprint_is_a_problem_that_says_what_to_change(
 
 
 # ---------------------------------------------------------------- rewards
+
+
+def test_what_splitting_was_worth_is_told_by_domain_and_complexity(tenant: Any) -> None:
+    for where, arm, n, total in (
+        (tenant.workspace_id, "solo", 4.0, -0.8),
+        (tenant.workspace_id, "split", 2.0, 0.5),
+        (make_tenant().workspace_id, "split", 9.0, 9.0),
+    ):
+        SplitCell.objects.create(
+            workspace_id=where, domain="research", arm=arm, bin=3, n=n, total=total
+        )
+
+    assert get(tenant, "rewards/splits").json() == {
+        "results": [
+            {
+                "domain": "research",
+                "bin": 3,
+                "lo": 0.5,
+                "hi": pytest.approx(4 / 6),
+                "solo": {"n": 4.0, "mean": -0.2},
+                "split": {"n": 2.0, "mean": 0.25},
+            }
+        ],
+        "next": None,
+    }
 
 
 def test_rewards_are_listed_with_components_weights_and_sources(tenant: Any) -> None:
