@@ -417,7 +417,7 @@ def test_a_call_is_changed_only_into_one_that_its_tool_takes(decision, arguments
             decision=decision, arguments=arguments,
         )  # fmt: skip
 
-    view = runs.approval_detail(workspace_id=request.workspace_id, approval_id=question.id)
+    (view,) = runs.approval_list(workspace_id=request.workspace_id, status=None).results
     assert (view.status, view.edited) == ("open", None)
 
 
