@@ -21,3 +21,9 @@ def sessions_consolidate_job() -> None:
 def memories_index_job() -> None:
     """Make findable what was remembered before there was an index, a few hundred at a time."""
     wiring.memories_index()
+
+
+@shared_task
+def mcp_connections_refresh_job() -> None:
+    """Ask MCP servers what they offer by now; what they changed is held for review."""
+    wiring.mcp_connections_refresh()

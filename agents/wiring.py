@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal, Unpack
 
@@ -17,7 +19,7 @@ from agents.assembly.execution import mcp_of, skills_of
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
-from agents.core.errors import AgentsError
+from agents.core.errors import AgentsError, NotFound
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
 from agents.core.types import Json, Message, RunRequest, RunResult
@@ -36,6 +38,8 @@ from loomsite.access.core.errors import AccessError
 from loomsite.access.selectors import workspace_list
 
 _MAX_JSON_TOKENS = 4096
+_LISTS_AGE = timedelta(hours=1)
+_REFRESHED_AT_ONCE = 20
 
 Fence = Callable[[], None]
 Purpose = Literal["sense", "plan", "judge", "forge", "evolve", "skill"]
@@ -339,6 +343,17 @@ def mcp_connection_test(*, workspace_id: str, connection_id: str) -> dict[str, A
         listing=listing_of(row.slug, offer, trusted=row.trusted),
     )
     return {"ok": True, "error": "", **asdict(refreshed)}
+
+
+def mcp_connections_refresh() -> int:
+    """Ask the MCP servers that were not asked for an hour what they offer; return how many."""
+    stale = tool_selectors.mcp_connections_stale(
+        before=system_world().now() - _LISTS_AGE, limit=_REFRESHED_AT_ONCE
+    )
+    for workspace_id, connection_id in stale:
+        with suppress(NotFound):  # deleted meanwhile
+            mcp_connection_test(workspace_id=workspace_id, connection_id=connection_id)
+    return len(stale)
 
 
 memory_remember = remembering.memory_remember

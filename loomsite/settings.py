@@ -405,6 +405,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "ask MCP servers what they offer": {
+        "task": "agents.tasks.mcp_connections_refresh_job",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "go on with moves to another embedding model": {
         "task": "knowledge.tasks.reembeddings_resume_job",
         "schedule": 30.0,

@@ -1,9 +1,10 @@
 """Reads of tools and of the MCP servers that some of them come from."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from agents.core.errors import NotFound
 from agents.models import McpConnection, Tool
@@ -80,6 +81,14 @@ def mcp_connection_row(*, workspace_id: str, connection_id: str) -> McpConnectio
     if row is None:
         raise NotFound(kind="MCP connection", name=connection_id)
     return row
+
+
+def mcp_connections_stale(*, before: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return workspace and id of connections not asked since then, the longest ago first."""
+    rows = McpConnection.objects.filter(enabled=True)
+    rows = rows.filter(Q(checked_at=None) | Q(checked_at__lt=before))
+    rows = rows.order_by(F("checked_at").asc(nulls_first=True))
+    return [(str(w), str(pk)) for w, pk in rows.values_list("workspace_id", "pk")[:limit]]
 
 
 def mcp_tools(*, workspace_id: str, names: list[str]) -> list[tuple[Tool, McpConnection]]:
