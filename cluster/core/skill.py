@@ -234,7 +234,7 @@ def node_row(node: NodeEvidence) -> list[float]:
     return [*node.precision[_LOWER].tolist(), *node.shift.tolist(), node.lift, node.fell, node.rose]
 
 
-def node_from_row(row: Sequence[float], declared: Sequence[float]) -> NodeEvidence:
+def node_from_row(row: Sequence[float] | Array, declared: Sequence[float] | Array) -> NodeEvidence:
     """Return a node's evidence from its row; an empty row has seen nothing.
 
     Raises:
@@ -256,7 +256,7 @@ def family_row(family: FamilyEvidence) -> list[float]:
     return [*family.precision[_LOWER].tolist(), *family.shift.tolist()]
 
 
-def family_from_row(row: Sequence[float]) -> FamilyEvidence:
+def family_from_row(row: Sequence[float] | Array) -> FamilyEvidence:
     """Return a family's evidence from its row; an empty row has seen nothing.
 
     Raises:
@@ -266,7 +266,7 @@ def family_from_row(row: Sequence[float]) -> FamilyEvidence:
     return FamilyEvidence(precision=_unpacked(values[:HALF]), shift=values[HALF:])
 
 
-def _row(row: Sequence[float], length: int) -> Array:
+def _row(row: Sequence[float] | Array, length: int) -> Array:
     if not len(row):
         return np.zeros(length)
     if len(row) != length:

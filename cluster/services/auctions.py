@@ -1,38 +1,28 @@
 """MATCH in the database: read the population, hold the auction, reserve a slot, keep every bid."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import F
 
 from cluster import live
 from cluster.core import auction, explaining, market, posterior
-from cluster.core.lifecycle import Circuit, NodeLife, probe_due
 from cluster.core.market import Work
+from cluster.core.policy import growth_policy
 from cluster.core.steps import HoldAuction
 from cluster.core.types import Matched, Phase, Status
-from cluster.models import (
-    AgentNode,
-    Assignment,
-    Auction,
-    Bid,
-    Task,
-)
-from cluster.selectors.books import population_field
+from cluster.models import AgentNode, Assignment, Task
 from cluster.selectors.splits import terms_of
-from cluster.services.books import book_load
+from cluster.services.bids import auction_keep, slot_reserve
+from cluster.services.books import market_open
 from cluster.services.first_stage import shortlist_read
 from cluster.services.growth import field_weak, forging_said
-from cluster.services.lives import life_of, probe_begun
-from cluster.services.population import (
-    blueprints_ensure,
-    domains_ensure,
-    nodes_ensure,
-)
+from cluster.services.population import population_ready
 from cluster.services.races import races_left_out
+from cluster.services.second_stage import Entrant, entrants_read
 
 # Whoever gives a slot back wakes the next in line; this is for when that was lost.
 BUSY_PAUSE_S = 3.0
@@ -47,13 +37,6 @@ class Hammer:
     matched: Matched | None = None
     reason: str = ""
     pause_s: float = 0.0
-
-
-def population_ready(*, workspace_id: str) -> None:
-    """See to it that a workspace has domains, blueprints, and a node for each of its agents."""
-    domains_ensure(workspace_id=workspace_id)
-    blueprints_ensure(workspace_id=workspace_id)
-    nodes_ensure(workspace_id=workspace_id)
 
 
 def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: datetime) -> Hammer:
@@ -72,7 +55,8 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
         held = _held(task, alone, only=only, spent_usd=spent_usd, now=now)
     seen_to = ""
     if only is None:
-        seen_to = field_weak(task=task, step=step, result=held.result, now=now)
+        policy = growth_policy(held.settings)
+        seen_to = field_weak(task=task, step=step, result=held.result, policy=policy, now=now)
     if seen_to == "spawned":
         held = _held(task, step, only=only, spent_usd=spent_usd, now=now)
     if seen_to == "wanted":
@@ -80,10 +64,8 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
     if not held.result.bids:
         return _nobody(held.result, step, forging_said(task=task))
     for bid in held.result.bids:
-        if _reserve(bid.node_id):
-            node = held.nodes[bid.node_id]
-            probe_begun(node=node, now=now)
-            matched = _keep(task, step, held.result, bid, node, now=now, pinned=only is not None)
+        if slot_reserve(node_id=bid.node_id, now=now):
+            matched = _keep(task, step, held, bid, now=now, pinned=only is not None)
             return Hammer(kind="won", matched=matched)
     return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)
 
@@ -124,10 +106,11 @@ def _wake_next(workspace_id: str, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """An auction, and the rows of those who bid."""
+    """An auction, those who could bid by node id, and what the operators have set."""
 
     result: auction.AuctionResult
-    nodes: Mapping[str, AgentNode]
+    entrants: Mapping[str, Entrant]
+    settings: Mapping[str, Any]
 
 
 def _asked(task: Task, step: HoldAuction) -> frozenset[str] | None:
@@ -147,8 +130,8 @@ def _held(
     now: datetime,
 ) -> _Held:
     workspace_id = str(task.workspace_id)
-    book = book_load(workspace_id=workspace_id)
-    terms = terms_of(task.workspace.settings)
+    opened = market_open(workspace_id=workspace_id)
+    book, terms = opened.book, terms_of(opened.settings)
     work = Work(weights=step.weights, x=step.complexity)
     seed = auction.Seed(task_id=str(task.id), cycle=task.cycle)
     requirement = auction.Requirement(
@@ -162,14 +145,13 @@ def _held(
         workspace_id=workspace_id, book=book, work=work, requirement=requirement, terms=terms,
         seed=seed, now=now,
     )  # fmt: skip
-    rows = AgentNode.objects.filter(id__in=listed.node_ids).select_related("agent", "family")
-    # Instructions and the like are long, and no bid is made of them.
-    unread = ("own", "influence", "family__tiled", "agent__instructions", "agent__description")
-    nodes = list(rows.defer(*unread).order_by("id"))
+    entrants, field = entrants_read(
+        node_ids=listed.node_ids, usual_cost=listed.usual_cost, at=book.space, now=now
+    )
     result = market.choose(
         book,
-        population_field(book.space, nodes),
-        {at: _candidate(node, listed.usual_cost, now) for at, node in enumerate(nodes)},
+        field,
+        {at: entrant.candidate for at, entrant in enumerate(entrants)},
         work=work,
         requirement=requirement,
         seed=seed,
@@ -177,131 +159,48 @@ def _held(
         terms=terms,
         before=listed.before,
     )
-    return _Held(result=result, nodes={str(node.id): node for node in nodes})
-
-
-def _candidate(node: AgentNode, usual_cost: Decimal | None, now: datetime) -> auction.Candidate:
-    return auction.Candidate(
-        node_id=str(node.id),
-        family_id=str(node.family_id),
-        price=_price(node, usual_cost),
-        expected_cost_usd=_mean_cost(node),
-        wait_s=_wait_s(node),
-        busy=node.busy,
-        slots=node.slots,
-        life=NodeLife(node.state),
-        circuits=(
-            Circuit(hard_errors=node.hard_errors, retry_at=node.retry_at),
-            Circuit(hard_errors=node.family.hard_errors, retry_at=node.family.retry_at),
-        ),
-        tools=frozenset(node.agent.tools),
-        probe_due=probe_due(life_of(node), now=now),
-    )
-
-
-def _mean_cost(node: AgentNode) -> Decimal | None:
-    return node.cost_usd / node.task_count if node.task_count else None
-
-
-def _price(node: AgentNode, usual: Decimal | None) -> float:
-    mean = _mean_cost(node)
-    return float(mean / usual) if mean is not None and usual else 1.0
-
-
-def _wait_s(node: AgentNode) -> float:
-    if node.busy < node.slots:
-        return 0.0
-    mean_s = node.seconds / node.task_count if node.task_count else 1.0
-    return mean_s * (node.busy - node.slots + 1) / max(node.slots, 1)
-
-
-def _reserve(node_id: str) -> bool:
-    return bool(
-        AgentNode.objects.filter(id=node_id, busy__lt=F("slots"))
-        .exclude(state=AgentNode.State.RETIRED)
-        .update(busy=F("busy") + 1)
-    )
+    by_id = {entrant.candidate.node_id: entrant for entrant in entrants}
+    return _Held(result=result, entrants=by_id, settings=opened.settings)
 
 
 def _keep(
     task: Task,
     step: HoldAuction,
-    result: auction.AuctionResult,
+    held: _Held,
     won: auction.Bid,
-    node: AgentNode,
     *,
     now: datetime,
     pinned: bool,
 ) -> Matched:
-    reason = f"The task was asked of {node.agent.slug}." if pinned else _named(result, won, node)
-    row = Auction.objects.create(
-        task=task,
-        cycle=task.cycle,
-        pinned=pinned,
-        complexity=step.complexity,
-        weights=dict(step.weights),
-        tools=list(step.tools),
-        seed=str(result.seed),
-        excluded=dict(result.excluded),
-        left_out=result.left_out,
-        terms=asdict(result.terms),
-        winner=node,
-        reason=reason,
-        held_at=now,
-    )
-    Bid.objects.bulk_create(
-        [
-            Bid(
-                auction=row,
-                node_id=bid.node_id,
-                rank=rank,
-                mean=bid.m,
-                variance=bid.v,
-                xi=bid.xi,
-                price=bid.price,
-                wait_s=bid.wait_s,
-                busy=bid.busy,
-                slots=bid.slots,
-                quality=bid.quality,
-                bonus=bid.bonus,
-                cost_term=bid.cost_term,
-                wait_term=bid.wait_term,
-                load_term=bid.load_term,
-                bid=bid.bid,
-                probe=bid.probe,
-            )
-            for rank, bid in enumerate(result.bids, start=1)
-        ]
-    )
-    Assignment.objects.create(task=task, cycle=task.cycle, node=node, started_at=now)
+    winner = held.entrants[won.node_id]
+    reason = f"The task was asked of {winner.agent}." if pinned else _named(held, won)
+    auction_id = auction_keep(
+        task=task, step=step, result=held.result, winner_id=won.node_id, pinned=pinned,
+        reason=reason, now=now,
+    )  # fmt: skip
     return Matched(
-        node_id=str(node.id),
-        agent_id=str(node.agent_id),
-        agent=node.agent.slug,
-        auction_id=str(row.id),
+        node_id=won.node_id,
+        agent_id=winner.agent_id,
+        agent=winner.agent,
+        auction_id=auction_id,
         reason=reason,
         pinned=pinned,
         success_probability=posterior.success_probability(won.m, won.v),
-        bid_count=len(result.bids),
+        bid_count=len(held.result.bids),
         mean=won.m,
         variance=won.v,
     )
 
 
-def _named(result: auction.AuctionResult, won: auction.Bid, node: AgentNode) -> str:
+def _named(held: _Held, won: auction.Bid) -> str:
     """Return why this node won, agents called by name instead of by id."""
-    names = {
-        str(pk): slug
-        for pk, slug in AgentNode.objects.filter(
-            id__in=[bid.node_id for bid in result.bids[:2]]
-        ).values_list("id", "agent__slug")
-    }
-    said = explaining.explain(result)
-    for node_id, slug in names.items():
-        said = said.replace(node_id, slug)
-    if result.bids[0].node_id == won.node_id:
+    said = explaining.explain(held.result)
+    for bid in held.result.bids[:2]:
+        said = said.replace(bid.node_id, held.entrants[bid.node_id].agent)
+    if held.result.bids[0].node_id == won.node_id:
         return said
-    return f"{said} Its slots were taken, so {node.agent.slug} with {won.bid:.2f} got the task."
+    agent = held.entrants[won.node_id].agent
+    return f"{said} Its slots were taken, so {agent} with {won.bid:.2f} got the task."
 
 
 def _nobody(result: auction.AuctionResult, step: HoldAuction, tried: str) -> Hammer:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from agents.models import Agent, Approval, Skill
@@ -12,7 +13,7 @@ from cluster.core import blueprints as rules
 from cluster.core import forging as drafts
 from cluster.core.blueprints import BlueprintView, Forge
 from cluster.core.errors import BlueprintInvalid, PopulationConflict
-from cluster.core.policy import growth_policy
+from cluster.core.policy import GrowthPolicy, growth_policy
 from cluster.core.posterior import sigmoid
 from cluster.core.steps import Forged, HoldAuction
 from cluster.core.types import Json
@@ -50,28 +51,32 @@ class Bidder(Protocol):
     def v(self) -> float: ...
 
 
-def field_weak(*, task: Task, step: HoldAuction, result: "Bids", now: datetime) -> str:
+def field_weak(
+    *, task: Task, step: HoldAuction, result: "Bids", policy: GrowthPolicy, now: datetime
+) -> str:
     """See to a field that is empty or too weak, once a cycle.
 
     Returns:
         `spawned`: there is a new node, hold the auction again. `wanted`: a model has to be asked.
         Empty: the field will do, or nothing can be done about it.
     """
+    best = max(result.bids, key=lambda bid: (_upper(bid), bid.node_id), default=None)
+    decide = partial(
+        rules.forge_decision,
+        best_upper=_upper(best) if best else None,
+        floor=policy.quality_floor,
+        barred=result.excluded,
+    )
+    # Most fields will do, whatever blueprints and however much room there is.
+    if decide((), room=1).action is Forge.NOTHING:
+        return ""
     if Forging.objects.filter(task=task, cycle=task.cycle).exists():
         return ""
     if result.excluded.get("budget") and not result.bids:
         return ""  # an empty purse is no reason to grow
-    policy = growth_policy(task.workspace.settings)
     domain = max(step.weights, key=lambda d: (step.weights[d], d)) if step.weights else None
     views = _unspawned(task, frozenset(step.tools), domain, alone=not result.bids)
-    best = max(result.bids, key=lambda bid: (_upper(bid), bid.node_id), default=None)
-    decision = rules.forge_decision(
-        views,
-        best_upper=_upper(best) if best else None,
-        floor=policy.quality_floor,
-        room=nodes_room(str(task.workspace_id), policy),
-        barred=result.excluded,
-    )
+    decision = decide(views, room=nodes_room(str(task.workspace_id), policy))
     reason = f"{decision.reason} ({_said(result)})"
     if decision.action is Forge.NOTHING:
         return ""

@@ -78,12 +78,6 @@ def node_answered(*, node: AgentNode) -> None:
     node.hard_errors, node.retry_at = 0, None
 
 
-def probe_begun(*, node: AgentNode, now: datetime) -> None:
-    """Note that a node in quarantine is tried now, so that the next try is a while away."""
-    if node.state == AgentNode.State.QUARANTINED:
-        AgentNode.objects.filter(pk=node.pk).update(probed_at=now)
-
-
 def life_event(node: AgentNode, kind: str, reason: str, *, actor: str = "", **more: Any) -> None:  # noqa: ANN401 -- JSON values
     """Write down what happened to a node, and the evidence of that moment."""
     LifecycleEvent.objects.create(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from agents.models import Agent
 from cluster.core import skill
@@ -35,6 +35,27 @@ GENERALIST: dict[str, Any] = {
     "tools": ["search_knowledge", "calculator"],
     "domains": ["general"],
 }
+
+
+# Whether anything is missing is asked before every auction; there hardly ever is.
+_COMPLETE = """
+SELECT EXISTS (SELECT FROM cluster_domain WHERE workspace_id = %(workspace)s)
+    AND EXISTS (SELECT FROM cluster_blueprint WHERE workspace_id = %(workspace)s)
+    AND NOT EXISTS (
+        SELECT FROM agents_agent a WHERE a.workspace_id = %(workspace)s AND a.enabled
+            AND NOT EXISTS (SELECT FROM cluster_agentnode n WHERE n.agent_id = a.id))
+"""
+
+
+def population_ready(*, workspace_id: str) -> None:
+    """See to it that a workspace has domains, blueprints, and a node for each of its agents."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COMPLETE, {"workspace": workspace_id})
+        if cursor.fetchone() == (True,):
+            return
+    domains_ensure(workspace_id=workspace_id)
+    blueprints_ensure(workspace_id=workspace_id)
+    nodes_ensure(workspace_id=workspace_id)
 
 
 def domains_ensure(*, workspace_id: str) -> None:

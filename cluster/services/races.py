@@ -3,18 +3,26 @@
 import hashlib
 from random import Random
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Sum
 
 from cluster.core import blueprints as rules
 from cluster.core.blueprints import Challenge, VersionRecord
 from cluster.core.policy import growth_policy
-from cluster.models import AgentNode, Blueprint, MarketEntry
+from cluster.models import Blueprint, MarketEntry
 from cluster.services.blueprints import promote, roll_back
 from loomsite.access.models import Workspace
 
 State = Blueprint.State
 AT_ONCE = 200
+# Asked before every auction: the nodes of lines that race, and of versions out of service.
+_RACING = """
+SELECT n.id, b.slug, b.state FROM cluster_blueprint b
+JOIN cluster_agentnode n ON n.blueprint_id = b.id AND n.state <> 'retired'
+WHERE b.workspace_id = %(workspace)s AND (b.state <> 'active' OR b.slug IN (
+    SELECT slug FROM cluster_blueprint
+    WHERE workspace_id = %(workspace)s AND state = 'challenger'))
+"""
 
 
 def races_left_out(*, workspace_id: str, task_id: str, cycle: int) -> tuple[str, ...]:
@@ -23,15 +31,12 @@ def races_left_out(*, workspace_id: str, task_id: str, cycle: int) -> tuple[str,
     On a capped share of the work a line's challenger stands in for its leader; on the rest it
     stands back. The lot is drawn from task, cycle and line: the same in any process.
     """
-    rows = (
-        AgentNode.objects.filter(workspace_id=workspace_id, blueprint__isnull=False)
-        .exclude(state=AgentNode.State.RETIRED)
-        .values_list("id", "blueprint__slug", "blueprint__state")
-    )
-    nodes = list(rows)
-    racing = {slug for _, slug, state in nodes if state == State.CHALLENGER}
-    if not racing and all(state == State.ACTIVE for _, _, state in nodes):
+    with connection.cursor() as cursor:
+        cursor.execute(_RACING, {"workspace": workspace_id})
+        nodes = cursor.fetchall()
+    if not nodes:
         return ()
+    racing = {slug for _, slug, state in nodes if state == State.CHALLENGER}
     settings = Workspace.objects.values_list("settings", flat=True).get(id=workspace_id)
     share = growth_policy(settings).challenger_share
     turn = {slug: _challengers_turn(task_id, cycle, slug, share) for slug in racing}

@@ -13,8 +13,8 @@ from rich.markup import escape
 from agents.wiring import model_describe
 from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
-from cluster.services.auctions import population_ready
 from cluster.services.births import blueprint_add
+from cluster.services.population import population_ready
 from cluster.services.tasks import task_submit
 from knowledge import wiring as knowledge
 from knowledge.selectors import document_titles

@@ -25,11 +25,10 @@ from cluster.models import (
     Task,
 )
 from cluster.runner import Happenings
-from cluster.services.auctions import population_ready
 from cluster.services.books import book_load
 from cluster.services.claims import Renewal, claims_take, leases_renew
 from cluster.services.journal import ClockTimestamp, fence
-from cluster.services.population import node_create
+from cluster.services.population import node_create, population_ready
 from cluster.services.schedules import schedule_create, schedules_fire
 from cluster.services.tasks import task_cancel, task_feedback, task_submit
 from tests.factories.access import make_tenant

@@ -14,7 +14,7 @@ from cluster.core.types import Claim, TaskView
 from cluster.models import AgentNode, Event, PhaseRecord, Task, Worker
 from cluster.reactor import Reactor
 from cluster.runner import Happenings
-from cluster.services.auctions import population_ready
+from cluster.services.population import population_ready
 from cluster.services.tasks import task_cancel
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
