@@ -30,6 +30,7 @@ MEMORY_BYTES = 1_500 * 1024 * 1024
 CPU_S = 60
 _ZIPPED = frozenset({"docx", "pptx", "xlsx"})
 _MAX_UNZIPPED = 300 * 1024 * 1024
+_ENCRYPTED = 1  # a bit of a member's flags
 _MAX_MEMBERS = 20_000
 
 
@@ -85,6 +86,8 @@ def _check_zip(content: bytes) -> None:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise DocumentUnreadable(f"The file is damaged: {error}.") from error
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        raise DocumentUnreadable("The file is encrypted: save it without a password.")
     size = sum(member.file_size for member in members)
     if size > _MAX_UNZIPPED or len(members) > _MAX_MEMBERS:
         raise DocumentTooLarge(
