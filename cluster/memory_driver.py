@@ -22,6 +22,7 @@ from cluster.core.steps import (
     Record,
     Settle,
     Spawn,
+    TakeSlot,
     Written,
     is_outside,
 )
@@ -157,8 +158,9 @@ class MemoryDriver:
                 return _again(view)
             case Ask() | Delegate():
                 raise WaitsForSomebody(step.suspended.question or step.suspended.kind)
-            case Park() | Finish() | Forged() | Admit():
-                raise AssertionError(step)  # the loop keeps the first two; no field is forged here
+            case Park() | Finish() | Forged() | Admit() | TakeSlot():
+                # The loop keeps the first two; no field is forged and no slot given back here.
+                raise AssertionError(step)
             case _:
                 assert_never(step)
 

@@ -21,6 +21,7 @@ from cluster.core.steps import (
     SenseOutcome,
     Settle,
     Step,
+    TakeSlot,
     Written,
 )
 from cluster.core.types import (
@@ -105,7 +106,9 @@ def advance(  # noqa: PLR0911 -- one line a kind of step
         case Record(result=Verdict() as verdict):
             return replace(fresh, verdict=verdict, unavailable_s=0.0)
         case HoldAuction() if isinstance(written.result, Matched):
-            return replace(fresh, matched=written.result, unavailable_s=0.0)
+            return replace(fresh, matched=written.result, holds_slot=True, unavailable_s=0.0)
+        case TakeSlot():
+            return replace(fresh, holds_slot=True)
         case Settle() if isinstance(written.result, Adapted):
             return replace(fresh, adapted=written.result)
         case _:

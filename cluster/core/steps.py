@@ -182,6 +182,13 @@ class HoldAuction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeSlot:
+    """Take a slot of `agent` again for a run that goes on: its own was given back as it waited."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Write down what a phase concluded; the phase after it begins.
 
@@ -273,6 +280,7 @@ class Finish:
 
 InsideStep = (
     HoldAuction
+    | TakeSlot
     | Forged
     | Admit
     | Record

@@ -324,6 +324,7 @@ class TaskView:
     Attributes:
         inputs: Answers of the tasks this one depends on.
         children: Of this cycle; `earlier_children` of the cycle before.
+        holds_slot: This cycle's winner has a slot taken for the task: a run may begin or go on.
         tree_size: Tasks in the whole tree so far.
         split_table: What splitting was worth so far, in the sensed domain and in all.
         rates: What cost and time are worth here.
@@ -349,6 +350,7 @@ class TaskView:
     inputs: tuple[ChildView, ...] = ()
     children: tuple[ChildView, ...] = ()
     spawned: bool = False
+    holds_slot: bool = True
     earlier_children: tuple[ChildView, ...] = ()
     tree_size: int = 1
     spent: Cost = Cost()

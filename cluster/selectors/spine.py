@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Sum
 
 from agents.models import UsageEntry
 from cluster.core.codec import value_load
@@ -31,7 +31,7 @@ from cluster.core.types import (
     TaskView,
     Verdict,
 )
-from cluster.models import Event, PhaseRecord, Task
+from cluster.models import Assignment, Event, PhaseRecord, Task
 from cluster.models import Forging as ForgingRow
 from cluster.selectors.splits import rates_of, split_table
 
@@ -45,6 +45,9 @@ _SEEN = (
 _CHILD_SEEN = (
     "plan_key", "goal", "status", "outcome", "answer", "score", "citations", "error_message",
 )  # fmt: skip
+_HELD = Assignment.objects.filter(
+    task=OuterRef("pk"), cycle=OuterRef("cycle"), state=Assignment.State.ACTIVE
+)
 PATIENCE_S = 3600.0
 PATIENCE_UNPROVEN_S = 30.0
 _RESULTS: dict[str, type[Any]] = {
@@ -67,6 +70,7 @@ def task_view(*, claim: Claim) -> TaskView:
         task = (
             Task.objects.select_related("agent", "root", "workspace")
             .only(*_SEEN, "agent__slug", "root__budget_usd", "workspace__settings")
+            .annotate(holds_slot=Exists(_HELD))
             .filter(id=claim.task_id, attempt=claim.attempt, claimed_by=claim.worker)
             .order_by()
             .first()
@@ -94,6 +98,7 @@ def task_view(*, claim: Claim) -> TaskView:
             inputs=_inputs(task),
             children=_children(task, scaled) if scaled and scaled.split else (),
             spawned=task.spawned_cycle == task.cycle,
+            holds_slot=cast("Any", task).holds_slot,
             earlier_children=_earlier(task),
             tree_size=Task.objects.filter(root_id=task.root_id or task.id).count() + 1,
             spent=tree_cost(task.root_id or task.id),

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 
 from cluster import live
 from cluster.core import auction, explaining, market, posterior
@@ -70,6 +70,22 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
     return Hammer(kind="busy", reason="every capable agent is busy", pause_s=BUSY_PAUSE_S)
 
 
+def slot_take(*, task: Task) -> bool:
+    """Take the slot of a locked task's cycle again, and say whether there was one to be had.
+
+    A node that was retired meanwhile finishes what it began.
+    """
+    held = Assignment.objects.filter(task=task, cycle=task.cycle).first()
+    if held is None or held.state == Assignment.State.ACTIVE:
+        return True
+    free = AgentNode.objects.filter(id=held.node_id, busy__lt=F("slots"))
+    if not free.update(busy=F("busy") + 1):
+        return False
+    held.state, held.released_at = Assignment.State.ACTIVE, None
+    held.save(update_fields=["state", "released_at"])
+    return True
+
+
 def slot_release(*, task: Task, now: datetime) -> None:
     """Give back the slot that a locked task's cycle holds, if it does, to the next in line."""
     released = Assignment.objects.filter(
@@ -82,16 +98,25 @@ def slot_release(*, task: Task, now: datetime) -> None:
     released.save(update_fields=["state", "released_at"])
     AgentNode.objects.filter(id=released.node_id, busy__gt=0).update(busy=F("busy") - 1)
     if AgentNode.objects.filter(id=released.node_id, busy=F("slots") - 1).exists():
-        _wake_next(str(task.workspace_id), now)
+        _wake_next(released, str(task.workspace_id), now)
 
 
-def _wake_next(workspace_id: str, now: datetime) -> None:
-    """Let the most urgent task that waits for a slot try again; nobody's lock is waited for."""
+def _wake_next(released: Assignment, workspace_id: str, now: datetime) -> None:
+    """Let the most urgent task that waits for a slot try again; nobody's lock is waited for.
+
+    It waits for anybody's slot in its auction, or for this node's with a run that goes on.
+    """
+    theirs = Assignment.objects.filter(
+        node_id=released.node_id, state=Assignment.State.RELEASED, cycle=OuterRef("cycle")
+    )
+    goes_on = Q(phase=Phase.EXECUTE, unavailable_since=None) & Exists(
+        theirs.filter(task=OuterRef("pk"))
+    )
     waiting = (
         Task.objects.select_for_update(skip_locked=True)
+        .filter(Q(phase=Phase.MATCH) | goes_on)
         .filter(
             workspace_id=workspace_id,
-            phase=Phase.MATCH,
             status=Status.RUNNING,
             lease_until=None,
             due_at__gt=now,

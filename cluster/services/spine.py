@@ -22,6 +22,7 @@ from cluster.core.steps import (
     Record,
     Settle,
     Spawn,
+    TakeSlot,
     Written,
 )
 from cluster.core.types import (
@@ -38,7 +39,13 @@ from cluster.core.types import (
 )
 from cluster.models import AgentNode, PhaseRecord, Task, TaskEdge
 from cluster.runner import Happenings
-from cluster.services.auctions import Hammer, auction_hold, slot_release
+from cluster.services.auctions import (
+    BUSY_PAUSE_S,
+    Hammer,
+    auction_hold,
+    slot_release,
+    slot_take,
+)
 from cluster.services.domains import goal_seen
 from cluster.services.ending import task_finish
 from cluster.services.growth import forged_keep
@@ -68,7 +75,7 @@ _NEXT = {
     Phase.EVALUATE: Phase.ADAPT,
 }
 # What a task that was asked to stop does not do any more: it would wait, or others would begin.
-_BEGINS = (HoldAuction, Forged, Admit, Spawn, Park, Ask, Delegate, NextCycle)
+_BEGINS = (HoldAuction, TakeSlot, Forged, Admit, Spawn, Park, Ask, Delegate, NextCycle)
 _RESULT_PHASE: dict[type, Phase] = {
     Sensed: Phase.SENSE,
     Scaled: Phase.SCALE,
@@ -104,12 +111,14 @@ def step_record(
         )
 
 
-def _carry_out(  # noqa: C901, PLR0911 -- one line a step
+def _carry_out(  # noqa: C901, PLR0911, PLR0912 -- one line a step
     task: Task, step: InsideStep, view: TaskView, now: datetime
 ) -> tuple[bool, Matched | Scaled | Adapted | None]:
     match step:
         case HoldAuction():
             return _auction(task, step, view, now)
+        case TakeSlot():
+            return _slot_again(task, step, now), None
         case Forged():
             forged_keep(task=task, step=step, now=now)
             task_save(task)
@@ -225,6 +234,18 @@ def _auction(
     )  # fmt: skip
     _advance(task, Phase.MATCH, now, message=f"{matched.agent or 'nobody'}: {matched.reason}")
     return True, matched
+
+
+def _slot_again(task: Task, step: TakeSlot, now: datetime) -> bool:
+    """Take a slot for a run that goes on, or wait for one; say which."""
+    if slot_take(task=task):
+        return True
+    pause = Park(
+        status=Status.RUNNING,
+        reason=f"every slot of {step.agent} is taken",
+        until=now + timedelta(seconds=BUSY_PAUSE_S),
+    )
+    return park(task, pause, asked_at=now, now=now)
 
 
 def _impatient(hammer: Hammer, view: TaskView) -> bool:

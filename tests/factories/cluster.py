@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connections
 
+from agents.models import Run, ToolEffect
 from cluster.core import amoeba
 from cluster.core.checks import CheckResult, check_run
 from cluster.core.perform import Ports, perform
@@ -23,6 +24,7 @@ from cluster.core.steps import (
     RunAgent,
     RunOutcome,
     Step,
+    Suspended,
     is_outside,
 )
 from cluster.core.types import (
@@ -44,7 +46,7 @@ from cluster.core.types import (
     Verdict,
 )
 from cluster.models import AgentNode, Assignment, Event, Task
-from cluster.runner import Happenings
+from cluster.runner import Happenings, run_id
 from cluster.selectors.spine import task_view
 from cluster.services.claims import claims_take
 from cluster.services.journal import ClockTimestamp
@@ -294,6 +296,35 @@ def work(world: FakeWorld, *, worker: str = "worker-1") -> int:
 def before(kind: type[Any]) -> Callable[[TaskView, Step], bool]:
     """Return an `until` for `go`: stop before a step of this kind."""
     return lambda _view, step: isinstance(step, kind)
+
+
+def opened(view: TaskView, step: RunAgent) -> str:
+    """Let the run of a task exist, as the runtime would."""
+    id_ = run_id(view.task.id, view.cycle)
+    agent = AgentNode.objects.get(id=step.node_id).agent
+    Run.objects.get_or_create(
+        id=id_,
+        defaults={
+            "workspace_id": view.task.workspace_id,
+            "task_id": view.task.id,
+            "root_task_id": view.task.root_id,
+            "agent": agent,
+            "version": agent.versions.get(number=agent.version_number),
+            "started_at": view.now,
+        },
+    )
+    return id_
+
+
+def asks(view: TaskView, step: RunAgent) -> RunOutcome:
+    """Ask one question, then answer with what was said."""
+    id_ = opened(view, step)
+    told = ToolEffect.objects.filter(run_id=id_, key="ask").first()
+    if told is not None:
+        return answered(f"You said {told.result}.")
+    return RunOutcome(
+        suspended=Suspended(kind="question", key="ask", run_id=id_, question="Which colour?")
+    )
 
 
 def assert_sound() -> None:

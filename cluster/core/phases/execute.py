@@ -3,7 +3,16 @@
 import re
 from datetime import timedelta
 
-from cluster.core.steps import Ask, Delegate, Park, Record, RunAgent, RunOutcome, Unavailable
+from cluster.core.steps import (
+    Ask,
+    Delegate,
+    Park,
+    Record,
+    RunAgent,
+    RunOutcome,
+    TakeSlot,
+    Unavailable,
+)
 from cluster.core.types import (
     ChildView,
     CitedSpan,
@@ -18,13 +27,18 @@ RETRY_AT_LEAST_S = 0.5
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
-def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | Park | Record:
-    """Return the run to begin or go on with, or what becomes of the parts."""
+def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | TakeSlot | Park | Record:
+    """Return the run to begin or go on with, or what becomes of the parts.
+
+    Whoever waits holds no slot; so none may be left when the wait is over, and the run waits on.
+    """
     # A winner has all three; without one the loop had ended the task.
     assert matched.node_id
     assert matched.agent_id
     assert matched.agent
     if not scaled.split:
+        if not view.holds_slot:
+            return TakeSlot(agent=matched.agent)
         return RunAgent(
             node_id=matched.node_id,
             agent_id=matched.agent_id,
@@ -41,6 +55,8 @@ def step(view: TaskView, matched: Matched, scaled: Scaled) -> RunAgent | Park | 
     answered = [child for child in view.children if child.status == Status.SUCCEEDED]
     if scaled.merge == "assemble" or not answered:
         return Record(result=assembled(view))
+    if not view.holds_slot:
+        return TakeSlot(agent=matched.agent)
     return RunAgent(
         node_id=matched.node_id,
         agent_id=matched.agent_id,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.core.errors import AlreadyAnswered, NotFound
-from agents.models import Approval, Run, ToolEffect
+from agents.models import Approval, ToolEffect
 from cluster.core.errors import RequestInvalid, TaskConflict, TaskUnknown
 from cluster.core.steps import (
     Ask,
@@ -23,7 +23,7 @@ from cluster.core.steps import (
 )
 from cluster.core.types import Scaled, TaskView
 from cluster.models import AgentNode, Event, Task
-from cluster.runner import Happenings, run_id
+from cluster.runner import Happenings
 from cluster.selectors.spine import task_view
 from cluster.selectors.tasks import task_detail
 from cluster.services.journal import ClockTimestamp
@@ -35,12 +35,14 @@ from tests.factories.agents import make_agent
 from tests.factories.cluster import (
     FakeWorld,
     answered,
+    asks,
     assert_all_let_go,
     assert_sound,
     before,
     failed,
     go,
     lapse,
+    opened,
     submit,
     take,
     work,
@@ -59,35 +61,6 @@ def workspace_id() -> str:
 
 def shown(workspace_id: str, task_id: str) -> dict[str, Any]:
     return task_detail(workspace_id=workspace_id, task_id=task_id)
-
-
-def opened(view: TaskView, step: RunAgent) -> str:
-    """Let the run of a task exist, as the runtime would."""
-    id_ = run_id(view.task.id, view.cycle)
-    agent = AgentNode.objects.get(id=step.node_id).agent
-    Run.objects.get_or_create(
-        id=id_,
-        defaults={
-            "workspace_id": view.task.workspace_id,
-            "task_id": view.task.id,
-            "root_task_id": view.task.root_id,
-            "agent": agent,
-            "version": agent.versions.get(number=agent.version_number),
-            "started_at": view.now,
-        },
-    )
-    return id_
-
-
-def asks(view: TaskView, step: RunAgent) -> RunOutcome:
-    """Ask one question, then answer with what was said."""
-    id_ = opened(view, step)
-    told = ToolEffect.objects.filter(run_id=id_, key="ask").first()
-    if told is not None:
-        return answered(f"You said {told.result}.")
-    return RunOutcome(
-        suspended=Suspended(kind="question", key="ask", run_id=id_, question="Which colour?")
-    )
 
 
 def delegates(view: TaskView, step: RunAgent) -> RunOutcome:
