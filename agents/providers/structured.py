@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -89,8 +90,11 @@ def problems_of(value: object, schema: Json) -> str:
 
 
 def object_in(text: str) -> Json | None:
-    """Return the first JSON object in a text, around which a model may have put words or fences."""
-    decoder = json.JSONDecoder()
+    """Return the first JSON object in a text, around which a model may have put words or fences.
+
+    `NaN` and `Infinity` are no JSON, and pass any limit that a schema sets.
+    """
+    decoder = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite)
     at = text.find("{")
     while at >= 0:
         try:
@@ -100,6 +104,15 @@ def object_in(text: str) -> Json | None:
             continue
         return cast("Json", value)
     return None
+
+
+def _not_json(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _not_json(digits)
 
 
 def _read(text: str, schema: Json) -> tuple[Json | None, str]:

@@ -10,7 +10,8 @@ def explain(result: AuctionResult) -> str:
     barred = f"{total} could not bid ({reasons})" if total else "nobody was barred"
     winner = result.winner
     if winner is None:
-        return f"Nobody could take the task: {barred}."
+        here = barred if total else "no agent is in service"
+        return f"Nobody could take the task: {here}."
     if winner.probe:
         return (
             f"{winner.node_id} is in quarantine and was tried on this task as a probe, "
@@ -31,6 +32,20 @@ def explain(result: AuctionResult) -> str:
         f"{second.bid:.2f}, mainly by {_advantage(winner, second)}; "
         f"{len(result.bids)} bid, {barred}."
     )
+
+
+def advice(result: AuctionResult) -> str:
+    """Return what people can do where nobody could take a task, for each reason that barred one."""
+    said = [todo for reason, todo in _TODO.items() if result.excluded.get(reason)]
+    return "; ".join(said) or "add an agent, or bring one back"
+
+
+_TODO = {
+    "tools": "grant an agent the tools it lacks",
+    "policy": "change the scene that forbids it",
+    "budget": "raise the budget",
+    "quarantined": "release an agent from quarantine, or try again in a minute: one is tried then",
+}
 
 
 def _advantage(winner: Bid, second: Bid) -> str:

@@ -142,10 +142,10 @@ async def looks(
         min_score: What the answer has to reach, where something is asked for.
         most: False: one look is enough, since it will not count.
     """
-    replies = [await look(0)]
+    replies = [evaluate.readable(await look(0))]
     while most and replies[-1].value is not None:
         grades = [float(reply.value["score"]) for reply in replies if reply.value is not None]
         if not judging.another(grades, min_score=min_score):
             break
-        replies.append(await look(len(replies)))
+        replies.append(evaluate.readable(await look(len(replies))))
     return replies

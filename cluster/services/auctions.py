@@ -240,4 +240,5 @@ def _nobody(result: auction.AuctionResult, step: HoldAuction, tried: str) -> Ham
     wanted = f"; needed tools: {', '.join(step.tools)}" if step.tools else ""
     grown = f"; nobody new could be had: {tried}" if tried else ""
     said = explaining.explain(result).rstrip(".")
-    return Hammer(kind="nobody", reason=f"{said}{wanted}{grown}")
+    todo = explaining.advice(result)
+    return Hammer(kind="nobody", reason=f"{said}{wanted}{grown}. What helps: {todo}.")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cluster.core import factors, lifecycle, market, skill
-from cluster.core.checks import CheckResult
+from cluster.core.checks import CheckResult, step_of
 from cluster.core.market import Book, Learned, Work
 from cluster.core.policy import growth_policy
 from cluster.core.posterior import Gaussian
@@ -66,6 +66,8 @@ def verdict_settle(
 
 def _news(task: Task, verdict: Verdict, node_id: str) -> tuple[float, float] | None:
     """Return what of a verdict was not learned from yet, and its share; None for all of it."""
+    if not any(map(step_of, task.checks)):
+        return None
     settled = steps_settled(task_id=task.id, cycle=task.cycle, node_id=node_id)
     if not settled:
         return None

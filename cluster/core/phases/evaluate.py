@@ -1,9 +1,12 @@
 """EVALUATE: what the answer was worth."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster.core import judging
 from cluster.core.checks import CheckResult
+from cluster.core.errors import ScoreInvalid
+from cluster.core.posterior import checked_score
 from cluster.core.rewards import score_of
 from cluster.core.steps import Judge, JudgeOutcome, ModelAnswer, Record
 from cluster.core.types import Cost, Executed, Json, Outcome, ScorePart, TaskView, Verdict
@@ -54,6 +57,17 @@ def asked(goal: str, answer: str, *, seed: str, turn: int) -> str:
     return judging.question(goal, answer, seed=seed, turn=turn)
 
 
+def readable(reply: ModelAnswer) -> ModelAnswer:
+    """Return a judge's reply; what has no score from 0 to 1 in it is none, and says so."""
+    if reply.value is None:
+        return reply
+    try:
+        checked_score(reply.value.get("score"))
+    except ScoreInvalid as error:
+        return replace(reply, value=None, why=f"no grade: {error}")
+    return reply
+
+
 def graded(replies: Sequence[ModelAnswer]) -> tuple[float | None, str]:
     """Return what several looks come to, with the comment of the one nearest to it."""
     said = [reply.value for reply in replies if reply.value is not None]
@@ -61,7 +75,7 @@ def graded(replies: Sequence[ModelAnswer]) -> tuple[float | None, str]:
         return None, ""
     middle = judging.grade([float(value["score"]) for value in said])
     best = min(said, key=lambda value: abs(float(value["score"]) - middle))
-    return middle, str(best["comment"])
+    return middle, str(best.get("comment", ""))
 
 
 def unanswered(executed: Executed) -> Verdict:

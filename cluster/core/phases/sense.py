@@ -1,5 +1,8 @@
 """SENSE: how hard is it, of what kind, with which tools."""
 
+import math
+from dataclasses import replace
+
 from cluster.core import sensing
 from cluster.core.enumeration import parts_enumerated
 from cluster.core.steps import ModelAnswer, Record, Sense, SenseOutcome
@@ -52,6 +55,10 @@ def conclude(view: TaskView, outcome: SenseOutcome) -> Record:
     """Return what was sensed; without a usable reply a deterministic estimate, marked so."""
     reply = outcome.reply
     value = reply.value
+    if value is not None and not all(
+        math.isfinite(value[name]) for name in ("complexity", "confidence")
+    ):
+        reply, value = replace(reply, value=None, why="complexity or confidence is no number"), None
     if value is None:
         return Record(result=_fallback(view, outcome, reply), embedding=outcome.embedding)
     label = value["domain"] if value["domain"] in outcome.similarities else None

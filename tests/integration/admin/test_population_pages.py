@@ -199,6 +199,11 @@ def test_a_blueprint_goes_out_as_json_and_comes_in_elsewhere(client, home) -> No
         ("[]", "JSON object"),
         ('{"slug": "x", "spec": {"name": "x"}}', "instructions"),
         ('{"slug": "No Slug", "spec": {}}', "slug"),
+        ('{"slug": "x", "spec": {"name": "x", "instructions": " "}}', "must not be empty"),
+        (
+            '{"slug": "x", "spec": {"name": "x", "instructions": "i", "tools": ["shell"]}}',
+            "asks for the tool",
+        ),
     ],
 )
 def test_what_is_no_blueprint_is_refused_in_words(text, sentence, client, home) -> None:

@@ -11,7 +11,7 @@ from cluster.core.errors import CaseUnknown, RequestInvalid, ScoreInvalid
 from cluster.core.perform import Ports
 from cluster.core.steps import ModelAnswer
 from cluster.core.types import Json
-from cluster.models import JudgeAudit, MarketEntry, Reward
+from cluster.models import JudgeAudit, MarketEntry, Reward, Task
 from cluster.runner import MeasuredBelief
 from cluster.selectors import judging as reads
 from cluster.services import calibration
@@ -19,6 +19,7 @@ from cluster.services.tasks import task_feedback
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import FakeWorld, submit, work
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KNOWN = (0.0, 0.1, 0.2, 0.8, 0.9, 1.0)
@@ -131,6 +132,28 @@ def test_a_judge_that_goes_silent_on_the_second_look_is_taken_at_its_first_word(
 
     reward = Reward.objects.get(task_id=task_id)
     assert (reward.score, reward.verified, reward.components[0]["weight"]) == (0.5, True, 0.5)
+
+
+@requirement("bad_days.junk")
+@pytest.mark.parametrize(
+    "said", [float("nan"), float("inf"), -0.1, 1.5, "high", None, True, [1]], ids=repr
+)
+def test_a_grade_that_is_no_score_is_no_grade_and_the_checks_decide(
+    workspace_id: str, said: Any
+) -> None:
+    world = FakeWorld(replies={"judge": {"score": said, "comment": "great"}})
+    checked = submit(workspace_id, max_cycles=1, checks=[{"kind": "contains", "value": "seven"}])
+    unchecked = submit(workspace_id, max_cycles=1)
+
+    work(world)
+
+    assert Task.objects.filter(status="succeeded").count() == 2
+    kept = Reward.objects.get(task_id=checked)
+    assert (kept.score, kept.verified, [c["source"] for c in kept.components]) == (
+        1.0, True, ["check"],
+    )  # fmt: skip
+    assert kept.source.startswith("none: no grade: score is ")
+    assert (Reward.objects.get(task_id=unchecked).score, MarketEntry.objects.count()) == (None, 1)
 
 
 def test_without_a_judge_checks_alone_decide_and_without_both_nothing_is_learned(

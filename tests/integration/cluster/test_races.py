@@ -7,19 +7,25 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from agents.models import Agent
 from cluster.core import market, skill
+from cluster.core.codec import value_load
 from cluster.core.errors import IdempotencyConflict
 from cluster.core.market import LedgerEntry
 from cluster.core.steps import Finish, RunAgent, Settle
+from cluster.core.types import Sensed
 from cluster.models import (
     AgentNode,
+    Calibration,
+    Capability,
     Event,
     Family,
+    LifecycleEvent,
     Market,
     MarketEntry,
+    PhaseRecord,
     Reward,
     Schedule,
     Task,
@@ -30,6 +36,7 @@ from cluster.services.claims import Renewal, claims_take, leases_renew
 from cluster.services.journal import ClockTimestamp, fence
 from cluster.services.population import node_create, population_ready
 from cluster.services.schedules import schedule_create, schedules_fire
+from cluster.services.settlement import score_settle
 from cluster.services.tasks import task_cancel, task_feedback, task_submit
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
@@ -353,6 +360,35 @@ def test_twenty_results_at_once_are_each_learned_once_and_the_ledger_tells_it_al
         assert family.evidence == skill.family_row(told.family)
     assert Market.objects.get(workspace_id=workspace_id).rev == 20
     assert_all_let_go()
+
+
+@requirement("life.settle_once")
+def test_a_settlement_that_comes_twice_is_refused_and_leaves_everything_as_it_was(
+    workspace_id: str,
+) -> None:
+    task_id = submit(workspace_id, max_cycles=1)
+    work(FakeWorld(replies={"judge": {"score": 0.9, "comment": ""}}))
+    task = Task.objects.get(id=task_id)
+    (line,) = MarketEntry.objects.all()
+    rows = (Family, AgentNode, Market, Reward, MarketEntry, Capability, Calibration, LifecycleEvent)
+
+    def everything() -> list[list[dict[str, Any]]]:
+        return [list(row.objects.order_by("pk").values()) for row in rows]
+
+    before_ = everything()
+    sensed = PhaseRecord.objects.get(task=task, phase="sense").result
+
+    def again() -> None:
+        with transaction.atomic():
+            score_settle(
+                task=task, node_id=str(line.node_id), score=0.1,
+                sensed=value_load(Sensed, sensed), evaluation=0, predicted=0.5, now=line.at,
+            )  # fmt: skip
+
+    came = together(*[again] * 3)
+
+    assert [type(one) for one in came] == [IntegrityError] * 3
+    assert everything() == before_
 
 
 @requirement("life.feedback")

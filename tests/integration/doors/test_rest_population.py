@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agents.models import Tool
 from cluster.models import AgentNode, Blueprint, SplitCell
 from cluster.services.population import nodes_ensure
 from tests.factories.access import client_with, make_key, make_tenant
@@ -171,6 +172,29 @@ def test_a_bad_blueprint_is_a_problem_that_says_what_to_change(
     assert (answer.status_code, answer.json()["code"]) == (400, "cluster.blueprint_invalid")
     assert said in answer.json()["detail"]
     assert not Blueprint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"instructions": ""}, "instructions must not be empty"),
+        ({"instructions": " \n"}, "instructions must not be empty"),
+        ({"tools": ["shell"]}, "'shell'"),
+        ({"prompt": "x"}, "prompt"),
+        ({}, "change"),
+    ],
+)
+def test_a_bad_revision_is_a_problem_that_says_what_to_change(
+    tenant: Any, changes: dict[str, Any], said: str
+) -> None:
+    row = imported(tenant)
+    Tool.objects.create(workspace_id=tenant.workspace_id, name="shell", tags=["exec"])
+
+    answer = post(tenant, f"blueprints/{row['id']}/revise", {**WHY, "changes": changes})
+
+    assert (answer.status_code, answer.json()["status"]) == (400, 400), answer.json()
+    assert said in answer.json()["detail"]
+    assert Blueprint.objects.count() == 1
 
 
 # ---------------------------------------------------------------- rewards

@@ -162,7 +162,7 @@ def test_a_population_of_none_has_no_winner_and_says_so():
     found = hold([], EASY, seed=SEED, now=NOW)
 
     assert (found.winner, found.bids) == (None, ())
-    assert explain(found) == "Nobody could take the task: nobody was barred."
+    assert explain(found) == "Nobody could take the task: no agent is in service."
 
 
 def test_everybody_barred_is_explained_with_counts():
