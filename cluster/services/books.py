@@ -1,6 +1,7 @@
 """What a workspace's market knows beside its nodes: its domains' factors, its evaluators, SENSE."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection, transaction
@@ -20,11 +21,32 @@ _LEARNED_LOCK = """
 SELECT good, bad, cosine_trust, cosine_n, label_trust, label_n FROM cluster_market
 WHERE workspace_id = %s FOR NO KEY UPDATE
 """
+# Parts of a task are settled together, in any order of their forecasts: only whoever holds the
+# market's row writes these.
 _LEARNED = """
-UPDATE cluster_market SET good = %s, bad = %s, cosine_trust = %s, cosine_n = %s,
-    label_trust = %s, label_n = %s, rev = rev + 1
-WHERE workspace_id = %s
+WITH forecast AS (
+    INSERT INTO cluster_calibration AS c
+        (workspace_id, domain_id, bin, forecast_sum, score_sum, squared_error_sum, n)
+    SELECT %(workspace)s, %(domain)s, %(bin)s, %(predicted)s, %(score)s, %(off)s, 1
+    WHERE %(domain)s IS NOT NULL
+    ON CONFLICT (workspace_id, domain_id, bin) DO UPDATE SET
+        forecast_sum = c.forecast_sum + excluded.forecast_sum,
+        score_sum = c.score_sum + excluded.score_sum,
+        squared_error_sum = c.squared_error_sum + excluded.squared_error_sum, n = c.n + 1
+)
+UPDATE cluster_market SET good = %(good)s, bad = %(bad)s, cosine_trust = %(cosine)s,
+    cosine_n = %(cosine_n)s, label_trust = %(label)s, label_n = %(label_n)s, rev = rev + 1
+WHERE workspace_id = %(workspace)s
 """
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """How well a task was expected to go, and in which domain it is looked at."""
+
+    domain_id: int
+    predicted: float
 
 
 def book_load(*, workspace_id: str) -> Book:
@@ -117,10 +139,13 @@ def _places_keep(domains: Sequence[Domain], at: Space) -> None:
     Domain.objects.bulk_update(domains, ["loading"])
 
 
-def book_keep(*, workspace_id: str, work: Work, score: float, p: float) -> None:
+def book_keep(
+    *, workspace_id: str, work: Work, score: float, p: float, forecast: Forecast | None
+) -> None:
     """Let a workspace's market learn from a score how far its evaluators are to be believed.
 
-    Called late in a settlement: everybody shares this row, and it is held until the commit.
+    Called last in a settlement: everybody shares this row, and it is held until the commit. How
+    the forecast came out is noted in its tenth.
     """
     with connection.cursor() as cursor:
         cursor.execute(_LEARNED_LOCK, [workspace_id])
@@ -129,14 +154,24 @@ def book_keep(*, workspace_id: str, work: Work, score: float, p: float) -> None:
         good, bad, *believed = row
         before = Book(space=_NOWHERE, channel=channel_of(good, bad), trust=trust_of(*believed))
         book = book_learned(before, work, score, p)
-        trust = book.trust
+        predicted = forecast.predicted if forecast else 0.0
         cursor.execute(
             _LEARNED,
-            [
-                list(book.channel.good), list(book.channel.bad), trust.cosine, trust.cosine_n,
-                trust.label, trust.label_n, workspace_id,
-            ],
-        )  # fmt: skip
+            {
+                "workspace": workspace_id,
+                "good": list(book.channel.good),
+                "bad": list(book.channel.bad),
+                "cosine": book.trust.cosine,
+                "cosine_n": book.trust.cosine_n,
+                "label": book.trust.label,
+                "label_n": book.trust.label_n,
+                "domain": forecast.domain_id if forecast else None,
+                "bin": min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1),
+                "predicted": predicted,
+                "score": score,
+                "off": (predicted - score) ** 2,
+            },
+        )
 
 
 def node_evidence(node: AgentNode) -> NodeEvidence:

@@ -18,6 +18,7 @@ from cluster.models import AgentNode, Family, MarketEntry, Task
 from cluster.selectors.books import OpenBook
 from cluster.selectors.step_checks import steps_settled
 from cluster.services.books import (
+    Forecast,
     book_keep,
     book_load,
     family_evidence_set,
@@ -27,15 +28,7 @@ from cluster.services.books import (
 )
 from cluster.services.lives import CIRCUIT_FIELDS, node_answered, node_erred, node_scored
 from cluster.services.rewards import reward_write
-from cluster.services.standings import (
-    Held,
-    calibration_write,
-    capability_write,
-    entry_write,
-    family_write,
-    node_write,
-    standing_lock,
-)
+from cluster.services.standings import Held, Line, standing_lock, standing_write
 
 STEP_FIRST = 10_000
 """Evaluation number of the first declared check of a step: far behind all that people say."""
@@ -99,26 +92,27 @@ def score_settle(
     known = _learned(task, node_id, sensed, *(fresh or (score, 1.0)))
     held, family, node = known.held, known.held.family, known.held.node
     family.hard_errors, family.retry_at = 0, None
-    family_write(family)
     node_answered(node=node)
     policy = growth_policy(known.opened.settings)
     event = node_scored(node=node, task=task, score=score, policy=policy, now=now)
-    node_write(node)
-    if held.domain_id is not None:
-        capability_write(held, known.belief, score)
     terms = {**known.terms, "score": score, "life": event}
     if fresh is not None:
         terms |= {"fresh": fresh[0], "share": fresh[1]}
-    _line(task, known, sensed, now, evaluation=evaluation, score=score, kind="score", terms=terms)
+    line = Line(
+        task=task, evaluation=evaluation, kind="score", score=score,
+        complexity=sensed.complexity, weights=known.work.weights, terms=terms,
+    )  # fmt: skip
+    standing_write(held, line, belief=known.belief, now=now)
+    forecast = None
+    if predicted is not None and held.domain_id is not None:
+        forecast = Forecast(domain_id=held.domain_id, predicted=predicted)
     book_keep(
         workspace_id=str(task.workspace_id),
         work=known.work,
         score=score,
         p=known.learned.settled.p,
+        forecast=forecast,
     )
-    if predicted is not None and held.domain_id is not None:
-        # Behind the market's row: parts are settled together, in any order of their forecasts.
-        calibration_write(held, predicted, score)
     return terms
 
 
@@ -135,13 +129,13 @@ def step_settle(
         IntegrityError: It was settled before.
     """
     known = _learned(task, node_id, sensed, result.score, share)
-    family_write(known.held.family)
-    node_write(known.held.node)
     told = {"check": number, "kind": result.kind, "step": result.step, "detail": result.detail}
-    _line(
-        task, known, sensed, now, evaluation=STEP_FIRST + number, score=result.score, kind="step",
+    line = Line(
+        task=task, evaluation=STEP_FIRST + number, kind="step", score=result.score,
+        complexity=sensed.complexity, weights=known.work.weights,
         terms={**known.terms, **told, "score": result.score, "share": share},
     )  # fmt: skip
+    standing_write(known.held, line, belief=None, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,18 +206,6 @@ def _work(sensed: Sensed, book: Book) -> Work:
     )
 
 
-def _line(task: Task, known: _Known, sensed: Sensed, now: datetime, **fields: Any) -> None:  # noqa: ANN401 -- columns
-    """Write a line of the ledger about a task's node."""
-    entry_write(
-        known.held,
-        task=task,
-        complexity=sensed.complexity,
-        weights=dict(known.work.weights),
-        now=now,
-        **fields,
-    )
-
-
 def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bool:
     """Give all that a node's own results said to another of its family; return whether it did.
 
@@ -242,7 +224,7 @@ def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bo
     )
     family.rev += 1
     family_evidence_set(family, told, at)
-    family_write(family)
+    family.save(update_fields=["evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev"])
     for node, evidence in ((target, merged), (source, emptied)):
         node_evidence_set(node, evidence, at)
         node.m, node.v = skill.predict(at, skill.Standing(node=evidence, family=told), at.level)

@@ -1,4 +1,4 @@
-"""The rows of a settlement: locked in the documented order, and each written by one statement.
+"""The rows of a settlement: locked in the documented order, and written by one statement.
 
 A settlement is the busiest transaction of the market, and others wait for its locks. So its
 statements are written out, read only what is needed and are not built anew each time.
@@ -7,7 +7,7 @@ Locks are FOR NO KEY UPDATE: rows that point to a node, such as bids, may be wri
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,7 @@ from django.db import connection
 from cluster.core.factors import Array
 from cluster.core.posterior import Ema, Gaussian, averaged
 from cluster.models import AgentNode, Family, Task
-
-CALIBRATION_BINS = 10
+from cluster.services.lives import CIRCUIT_FIELDS, LIFE_FIELDS
 
 # `from_db` takes a model's columns in the order of its fields; those left out are deferred.
 # A node never changes its family, so that the family is found without the node's lock.
@@ -39,37 +38,48 @@ LEFT JOIN cluster_capability c ON c.node_id = n.id AND c.domain_id = d.id
 WHERE n.id = %s FOR NO KEY UPDATE OF n
 """
 _BESIDE = 4
-_FAMILY = """
-UPDATE cluster_family SET rev = %s, evidence = %s, tiled = %s, m = %s, v = %s, slope_m = %s,
-    slope_v = %s, hard_errors = %s, retry_at = %s
-WHERE id = %s
-"""
-_NODE = """
-UPDATE cluster_agentnode SET evidence = %s, own = %s, influence = %s, m = %s, v = %s, state = %s,
-    hard_errors = %s, retry_at = %s, quarantined_at = %s, retired_at = %s, scored_n = %s,
-    scored_total = %s, probe_n = %s, probe_total = %s, probe_squares = %s, probed_at = %s
-WHERE id = %s
-"""
-_CAPABILITY = """
-INSERT INTO cluster_capability AS c (node_id, domain_id, m, v, n, ema, ema_n)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (node_id, domain_id) DO UPDATE
-SET m = excluded.m, v = excluded.v, n = excluded.n, ema = excluded.ema, ema_n = excluded.ema_n
-"""
-_CALIBRATION = """
-INSERT INTO cluster_calibration AS c
-    (workspace_id, domain_id, bin, forecast_sum, score_sum, squared_error_sum, n)
-VALUES (%s, %s, %s, %s, %s, %s, 1)
-ON CONFLICT (workspace_id, domain_id, bin) DO UPDATE
-SET forecast_sum = c.forecast_sum + excluded.forecast_sum,
-    score_sum = c.score_sum + excluded.score_sum,
-    squared_error_sum = c.squared_error_sum + excluded.squared_error_sum, n = c.n + 1
-"""
-_ENTRY = """
+# All that one result changes but the workspace's own row. Every row that is changed is locked
+# already, so that the order of the parts is of no matter.
+_WRITE = """
+WITH family AS (
+    UPDATE cluster_family SET rev = %(rev)s, evidence = %(family_evidence)s, tiled = %(tiled)s,
+        m = %(family_m)s, v = %(family_v)s, slope_m = %(slope_m)s, slope_v = %(slope_v)s,
+        hard_errors = %(family_errors)s, retry_at = %(family_retry_at)s
+    WHERE id = %(family)s
+), node AS (
+    UPDATE cluster_agentnode SET evidence = %(evidence)s, own = %(own)s, influence = %(influence)s,
+        m = %(m)s, v = %(v)s, state = %(state)s, hard_errors = %(hard_errors)s,
+        retry_at = %(retry_at)s, quarantined_at = %(quarantined_at)s, retired_at = %(retired_at)s,
+        scored_n = %(scored_n)s, scored_total = %(scored_total)s, probe_n = %(probe_n)s,
+        probe_total = %(probe_total)s, probe_squares = %(probe_squares)s, probed_at = %(probed_at)s
+    WHERE id = %(node)s
+), capability AS (
+    INSERT INTO cluster_capability (node_id, domain_id, m, v, n, ema, ema_n)
+    SELECT %(node)s, %(domain)s, %(believed_m)s, %(believed_v)s, %(seen)s, %(ema)s, %(ema_n)s
+    WHERE %(domain)s IS NOT NULL
+    ON CONFLICT (node_id, domain_id) DO UPDATE SET m = excluded.m, v = excluded.v,
+        n = excluded.n, ema = excluded.ema, ema_n = excluded.ema_n
+)
 INSERT INTO cluster_marketentry (family_id, rev, task_id, cycle, node_id, evaluation, kind, score,
     complexity, weights, terms, at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%(family)s, %(rev)s, %(task)s, %(cycle)s, %(node)s, %(evaluation)s, %(kind)s, %(score)s,
+    %(complexity)s, %(weights)s, %(terms)s, %(now)s)
 """
+_SHORT = "%.9g"
+"""Enough for the floats of a vector, which are single; of evidence every bit is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a line of the ledger says."""
+
+    task: Task
+    evaluation: int
+    kind: str
+    score: float
+    complexity: float
+    weights: Mapping[str, float]
+    terms: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,88 +131,70 @@ def standing_lock(*, node_id: str, main: str | None) -> Held:
     )
 
 
-def family_write(family: Family) -> None:
-    """Write a locked family's row."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FAMILY,
-            [
-                family.rev, _array(family.evidence), _vector(family.tiled), family.m, family.v,
-                family.slope_m, family.slope_v, family.hard_errors, family.retry_at, family.pk,
-            ],
-        )  # fmt: skip
+def standing_write(held: Held, line: Line, *, belief: Gaussian | None, now: datetime) -> None:
+    """Write the locked rows and the line of the ledger that says why they changed.
 
-
-def node_write(node: AgentNode) -> None:
-    """Write a locked node's row: its evidence, its circuit and its life."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _NODE,
-            [
-                _array(node.evidence), _vector(node.own), _vector(node.influence), node.m, node.v,
-                node.state, node.hard_errors, node.retry_at, node.quarantined_at, node.retired_at,
-                node.scored_n, node.scored_total, node.probe_n, node.probe_total,
-                node.probe_squares, node.probed_at, node.pk,
-            ],
-        )  # fmt: skip
-
-
-def capability_write(held: Held, belief: Gaussian, score: float) -> None:
-    """Keep for people what is now believed of a node in the domain it has just worked in."""
-    ema = averaged(held.ema, score)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CAPABILITY,
-            [held.node.pk, held.domain_id, *belief, held.seen + 1, ema.value, ema.n],
-        )
-
-
-def calibration_write(held: Held, predicted: float, score: float) -> None:
-    """Note how a forecast came out, in its tenth."""
-    bin_ = min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1)
-    off = (predicted - score) ** 2
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CALIBRATION,
-            [held.node.workspace_id, held.domain_id, bin_, predicted, score, off],
-        )
-
-
-def entry_write(
-    held: Held,
-    *,
-    task: Task,
-    evaluation: int,
-    kind: str,
-    score: float,
-    complexity: float,
-    weights: dict[str, float],
-    terms: dict[str, Any],
-    now: datetime,
-) -> None:
-    """Write a line of the ledger about a locked node.
+    Args:
+        held: With the new values in its family and its node.
+        line: One for each evaluation.
+        belief: What is believed of the node now in the work's main domain, for people to read;
+            None leaves it as it is.
+        now: When.
 
     Raises:
         IntegrityError: This evaluation of this cycle was settled before.
     """
+    family, node = held.family, held.node
+    ema = averaged(held.ema, line.score)
+    believed = belief or Gaussian(0.0, 0.0)
+    values: dict[str, Any] = {
+        "family": family.pk,
+        "rev": family.rev,
+        "family_evidence": _array(family.evidence),
+        "tiled": _vector(family.tiled),
+        "family_m": family.m,
+        "family_v": family.v,
+        "slope_m": family.slope_m,
+        "slope_v": family.slope_v,
+        "family_errors": family.hard_errors,
+        "family_retry_at": family.retry_at,
+        "node": node.pk,
+        "evidence": _array(node.evidence),
+        "own": _vector(node.own),
+        "influence": _vector(node.influence),
+        "m": node.m,
+        "v": node.v,
+        **{name: getattr(node, name) for name in (*CIRCUIT_FIELDS, *LIFE_FIELDS)},
+        "domain": held.domain_id if belief else None,
+        "believed_m": believed.m,
+        "believed_v": believed.v,
+        "seen": held.seen + 1,
+        "ema": ema.value,
+        "ema_n": ema.n,
+        "task": line.task.pk,
+        "cycle": line.task.cycle,
+        "evaluation": line.evaluation,
+        "kind": line.kind,
+        "score": line.score,
+        "complexity": line.complexity,
+        "weights": json.dumps(dict(line.weights)),
+        "terms": json.dumps(dict(line.terms)),
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _ENTRY,
-            [
-                held.family.pk, held.family.rev, task.pk, task.cycle, held.node.pk, evaluation,
-                kind, score, complexity, json.dumps(weights), json.dumps(terms), now,
-            ],
-        )  # fmt: skip
+        cursor.execute(_WRITE, values)
 
 
 def _names(description: Sequence[Any] | None) -> list[str]:
     return [column[0] for column in description or ()]
 
 
-# Text that PostgreSQL reads is made faster than an adapted list, and `repr` keeps every bit.
+# Text that PostgreSQL reads is made faster than an adapted list.
 def _array(values: Sequence[float]) -> str:
     return "{" + ",".join(map(repr, values)) + "}"
 
 
 def _vector(values: Sequence[float] | Array | None) -> str | None:
-    return None if values is None else "[" + ",".join(map(repr, values)) + "]"
+    if values is None:
+        return None
+    return "[" + ",".join([_SHORT] * len(values)) % tuple(values) + "]"
