@@ -16,8 +16,8 @@ from cluster.models import AgentNode, Family, MarketEntry, Reward, Task
 from cluster.runner import run_id
 from cluster.selectors.tasks import task_events
 from cluster.services.books import book_load
+from cluster.services.replies import task_reply
 from cluster.services.step_checks import step_checks_settle
-from cluster.services.tasks import task_reply
 from loomsite.access.models import Workspace
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent, make_request, open_fence
