@@ -104,6 +104,7 @@ class AgentPages(AgentsAdmin):
 
 @admin.register(AgentVersion)
 class AgentVersionAdmin(AgentsAdmin):
+    called = "{row.agent} v{row.number}"
     list_display = ("__str__", row("agent"), "created_by", ago("created_at"))
     list_select_related = ("agent",)
     search_fields = ("agent__slug",)
@@ -125,7 +126,7 @@ class SceneForm(AgentsForm):
         )  # fmt: skip
 
     def write(self) -> object:
-        given = {n: v for n, v in self.cleaned_data.items() if n != "workspace"}
+        given = self.given
         if self.instance._state.adding:  # noqa: SLF001 -- Django's public hook
             return catalogue.scene_create(workspace_id=self.workspace_id, **given)
         catalogue.scene_update(workspace_id=self.workspace_id, slug=self.instance.slug, **given)

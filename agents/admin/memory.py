@@ -12,8 +12,8 @@ from agents.models import MemoryEntry, MemoryRevision, MemoryUse
 from agents.services import memories
 from knowledge.core.errors import KnowledgeError
 from loomsite.access.admin import fields
-from loomsite.access.admin.buttons import RowAction
-from loomsite.access.admin.display import ago, badge, cut, number, row, short
+from loomsite.access.admin.buttons import DOOR, RowAction
+from loomsite.access.admin.display import ago, badge, number, row, short
 from loomsite.access.admin.reach import OPERATOR
 
 _REVIEW = {"accepted": "success", "pending": "warning", "rejected": "danger"}
@@ -36,16 +36,10 @@ class MemoryForm(AgentsForm):
     )
 
     def write(self) -> object:
-        given = self.cleaned_data
         return wiring.memory_remember(
             workspace_id=self.workspace_id,
-            text=given["text"],
-            scope=given["scope"],
-            scope_id=given["scope_id"],
-            importance=given["importance"],
-            subject=given["subject"],
-            topic=given["topic"],
-            provenance={"by": self.actor, "door": "admin"},
+            provenance={"by": self.actor, "door": DOOR},
+            **self.given,
         )
 
 
@@ -140,6 +134,7 @@ class MemoryEntryAdmin(CurationPages):
 @admin.register(MemoryUse)
 class MemoryUseAdmin(AgentsAdmin):
     workspace_path = "memory__workspace"
+    called = "Recalled: {row.memory}"
     list_display = (
         row("memory", "memory"),
         row("run__agent", "agent"),
@@ -150,21 +145,14 @@ class MemoryUseAdmin(AgentsAdmin):
     )
     list_select_related = ("memory", "run__agent")
     ordering = ("-id",)
-
-    def page_title(self, row: MemoryUse) -> str:
-        return f"Recalled: {cut(row.memory)}"
-
     empty = "What is remembered is put before runs where it fits, and noted here."
 
 
 @admin.register(MemoryRevision)
 class MemoryRevisionAdmin(AgentsAdmin):
     workspace_path = "memory__workspace"
+    called = "Said before: {row.memory}"
     list_display = (row("memory", "memory"), "actor", ago("at"))
     list_select_related = ("memory",)
     ordering = ("-id",)
-
-    def page_title(self, row: MemoryRevision) -> str:
-        return f"Said before: {cut(row.memory)}"
-
     empty = "What entries said before somebody changed or merged them."

@@ -26,15 +26,7 @@ class BudgetForm(AgentsForm):
     enabled = fields.switch("Enabled", initial=True)
 
     def write(self) -> object:
-        given = self.cleaned_data
-        return catalogue.budget_set(
-            workspace_id=self.workspace_id,
-            scope=given["scope"],
-            scope_id=given["scope_id"],
-            period=given["period"],
-            limit_usd=given["limit_usd"],
-            enabled=given["enabled"],
-        )
+        return catalogue.budget_set(workspace_id=self.workspace_id, **self.given)
 
 
 class BudgetChangeForm(AgentsForm):
@@ -83,6 +75,7 @@ class BudgetAdmin(AgentsAdmin):
 
 @admin.register(BudgetWindow)
 class BudgetWindowAdmin(AgentsAdmin):
+    called = "{row.budget}, from {row.starts_on}"
     list_display = (
         row("budget"), "starts_on", usd("spent_usd"), usd("reserved_usd"),
     )  # fmt: skip
@@ -93,6 +86,7 @@ class BudgetWindowAdmin(AgentsAdmin):
 
 @admin.register(Reservation)
 class ReservationAdmin(AgentsAdmin):
+    called = "${row.amount_usd:.6f} {row.state}"
     list_display = (
         short("key", chars=48),
         task(),
@@ -108,6 +102,7 @@ class ReservationAdmin(AgentsAdmin):
 
 @admin.register(UsageEntry)
 class UsageEntryAdmin(AgentsAdmin):
+    called = "{row.purpose} by {row.model}: ${row.cost_usd:.6f}"
     list_display = (
         ago("at"),
         task(),

@@ -19,13 +19,14 @@ from agents.models import (
     Violation,
 )
 from agents.selectors.runs import artifact_content, run_steps
-from loomsite.access.admin.display import ago, badge, cut, row, short, task, usd
+from loomsite.access.admin.display import ago, badge, row, short, task, usd
 
 _RUN = {"running": "info", "suspended": "warning", "ended": "success"}
 
 
 @admin.register(Run)
 class RunAdmin(AgentsAdmin):
+    called = "{row.agent}: {row.goal}"
     list_display = (
         short("goal", chars=60),
         row("agent"),
@@ -48,9 +49,6 @@ class RunAdmin(AgentsAdmin):
     )  # fmt: skip
     empty = "A run is one agent's attempt at a task. Submit a task to see one."
 
-    def page_title(self, row: Run) -> str:
-        return f"{row.agent}: {cut(row.goal)}"
-
     def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:  # noqa: ARG002 -- the base's
         if obj is None:
             return {}
@@ -62,6 +60,7 @@ class RunAdmin(AgentsAdmin):
 
 @admin.register(Step)
 class StepAdmin(AgentsAdmin):
+    called = "Step {row.index} of {row.run.agent}: {row.run.goal}"
     list_display = (
         "__str__", row("run"), "model", "finish_reason", "prompt_tokens", "completion_tokens",
         usd("cost_usd"), "latency_ms", ago("created_at"),
@@ -75,6 +74,7 @@ class StepAdmin(AgentsAdmin):
 
 @admin.register(ToolEffect)
 class ToolEffectAdmin(AgentsAdmin):
+    called = "{row.tool} in step {row.step} of {row.run.agent}"
     list_display = (
         "tool",
         row("run"),
@@ -93,6 +93,7 @@ class ToolEffectAdmin(AgentsAdmin):
 
 @admin.register(Violation)
 class ViolationAdmin(AgentsAdmin):
+    called = "{row.tool} refused to {row.agent}"
     list_display = ("tool", row("agent"), row("run"), short("reason"), ago("at"))
     list_select_related = ("agent", "run")
     id_fields = ("run__id",)
@@ -112,6 +113,7 @@ class SessionAdmin(AgentsAdmin):
 
 @admin.register(SessionMessage)
 class SessionMessageAdmin(AgentsAdmin):
+    called = "Message {row.index} of {row.session}"
     list_display = ("__str__", row("session"), "run_id", "compacted", ago("created_at"))
     list_select_related = ("session",)
     id_fields = ("session__id", "run_id")
@@ -157,6 +159,7 @@ class ArtifactAdmin(AgentsAdmin):
 
 @admin.register(ContextShares)
 class ContextSharesAdmin(AgentsAdmin):
+    called = "{row.agent}: its window's shares"
     list_display = (row("agent"), "run_count", ago("updated_at"))
     list_display_links = ("run_count",)
     list_select_related = ("agent",)

@@ -11,6 +11,7 @@ from agents.admin.base import AgentsAdmin, AgentsForm
 from agents.models import Skill, SkillUse, SkillVersion
 from agents.selectors.skills import skill_record, skill_value
 from agents.services import skill_versions, skills
+from agents.skills import loader
 from agents.skills.writer import to_archive
 from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
@@ -18,8 +19,8 @@ from loomsite.access.admin.diff import changes
 from loomsite.access.admin.display import ago, badge, json_text, row, short
 from loomsite.access.admin.extra import ExtraPage
 from loomsite.access.admin.fields import whole_of
+from loomsite.access.admin.importing import import_page
 from loomsite.access.admin.reach import OPERATOR, actor_of
-from loomsite.access.admin.workspaces import chosen_workspace, workspaces_of
 
 _VERSIONS_SHOWN = 100
 
@@ -200,49 +201,33 @@ class SkillAdmin(AgentsAdmin):
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Take a SKILL.md or a zip of a skill's folder in, as a draft."""
-        home = chosen_workspace(request, OPERATOR)
-        if request.method == "POST" and home is not None:
-            answer = self._import(request, str(home.pk))
-            if answer is not None:
-                return answer
-        return self.page(
+
+        def take(content: bytes, workspace_id: str) -> Skill:
+            pk = skills.skill_import(
+                workspace_id=workspace_id,
+                by=actor_of(request),
+                replace=request.POST.get("replace") == "on",
+                **skills.upload_read(content),
+            )
+            return Skill.objects.get(pk=pk)
+
+        return import_page(
+            self,
             request,
-            "import",
-            "Import a skill",
-            home=home,
-            workspaces=workspaces_of(request, OPERATOR),
+            title="Import a skill",
+            take=take,
+            longest=loader.MAX_TOTAL_BYTES,
+            welcome=lambda row: f"{row.name} is here as a draft: look at it, then promote it.",
             takes="A SKILL.md, or a zip of its folder with the scripts and references",
             accept=".md,.zip",
-            pasted=request.POST.get("text", ""),
             paste_label="Or paste a SKILL.md",
             replaces="Replace the skill of that name, if there is one; what it said is kept.",
         )
 
-    def _import(self, request: HttpRequest, workspace_id: str) -> HttpResponse | None:
-        file, text = request.FILES.get("file"), request.POST.get("text", "").replace("\r\n", "\n")
-        if bool(file) == bool(text.strip()):
-            messages.error(request, "Give either a file or a text.")
-            return None
-        try:
-            given = skills.upload_read(file.read() if file else text.encode())
-            with transaction.atomic():
-                pk = skills.skill_import(
-                    workspace_id=workspace_id,
-                    by=actor_of(request),
-                    replace=request.POST.get("replace") == "on",
-                    **given,
-                )
-                row = Skill.objects.get(pk=pk)
-                self.audit(request, row, "import", version=row.version_number)
-        except self.refusals as error:
-            messages.error(request, str(error))
-            return None
-        messages.success(request, f"{row.name} is here as a draft: look at it, then promote it.")
-        return HttpResponseRedirect(self.page_url(row))
-
 
 @admin.register(SkillVersion)
 class SkillVersionAdmin(AgentsAdmin):
+    called = "{row.skill} v{row.number}"
     list_display = ("__str__", row("skill"), "created_by", short("reason"), ago("created_at"))
     list_select_related = ("skill",)
     search_fields = ("skill__name",)
@@ -254,14 +239,11 @@ class SkillVersionAdmin(AgentsAdmin):
 @admin.register(SkillUse)
 class SkillUseAdmin(AgentsAdmin):
     workspace_path = "skill__workspace"
+    called = "{row.skill} in a run of {row.run.agent}"
     list_display = (row("skill"), row("run"), "by", "held_out", ago("created_at"))
     list_display_links = ("by",)
     list_select_related = ("skill", "run")
     ordering = ("-id",)
-
-    def page_title(self, row: SkillUse) -> str:
-        return f"{row.skill} in a run"
-
     empty = (
         "Skills that a run's goal called for are noted here, and whether the lot kept them away."
     )

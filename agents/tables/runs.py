@@ -126,7 +126,7 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        return self.goal[:60] or str(self.id)
 
 
 class SkillUse(models.Model):

@@ -28,6 +28,7 @@ from loomsite.access.admin.reach import OPERATOR, actor_of
 class ApprovalAdmin(ClusterAdmin):
     """Questions to people; an answer goes to the task that waits for it."""
 
+    called = "{row.question}"
     list_display = (
         short("question", chars=90),
         badge("kind", {"approval": "warning", "unknown_effect": "danger", "question": "info"}),
@@ -82,9 +83,6 @@ class ApprovalAdmin(ClusterAdmin):
             else None,
             **inbox.asked(obj.detail),
         }
-
-    def page_title(self, row: Approval) -> str:
-        return cut(row.question, 90)
 
     def held(self, row: Any) -> Any:
         """Return the question as it is now: the service locks it, after its task."""

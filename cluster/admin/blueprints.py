@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.decorators import display
 
 from cluster.admin.base import ClusterAdmin, ClusterForm
+from cluster.core.errors import BlueprintInvalid
 from cluster.models import AgentNode, Blueprint, BlueprintEvent, Forging
 from cluster.selectors import standing
 from cluster.selectors.blueprints import blueprint_export
@@ -20,6 +20,7 @@ from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.display import EMPTY, ago, badge, cut, json_text, row, short, task
 from loomsite.access.admin.extra import ExtraPage
+from loomsite.access.admin.importing import import_page
 from loomsite.access.admin.reach import OPERATOR, actor_of
 from loomsite.access.admin.workspaces import chosen_workspace, workspaces_of
 
@@ -238,49 +239,29 @@ class BlueprintAdmin(ClusterAdmin):
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Take in a blueprint that was exported somewhere."""
-        home = chosen_workspace(request, OPERATOR)
-        if request.method == "POST" and home is not None:
-            answer = self._import(request, str(home.pk))
-            if answer is not None:
-                return answer
-        return self.page(
+
+        def take(content: bytes, workspace_id: str) -> Blueprint:
+            try:
+                document = json.loads(content)
+            except (ValueError, RecursionError) as error:
+                raise BlueprintInvalid(f"It is not JSON: {cut(error, 200)}") from None
+            pk = blueprints.blueprint_import(
+                workspace_id=workspace_id, document=document, actor=actor_of(request)
+            )
+            return Blueprint.objects.get(pk=pk)
+
+        return import_page(
+            self,
             request,
-            "import",
-            "Import a blueprint",
-            home=home,
-            workspaces=workspaces_of(request, OPERATOR),
+            title="Import a blueprint",
+            take=take,
+            longest=_LONGEST_FILE,
+            welcome=lambda row: f"{row} is here ({row.state}).",
             takes="A blueprint's JSON, as its export gives it",
             accept=".json",
-            pasted=request.POST.get("text", ""),
             paste_label="Or paste the JSON",
             after="Where the workspace wants blueprints reviewed it waits as a draft.",
         )
-
-    def _import(self, request: HttpRequest, workspace_id: str) -> HttpResponse | None:
-        file, text = request.FILES.get("file"), request.POST.get("text", "")
-        if bool(file) == bool(text.strip()):
-            messages.error(request, "Give either a file or a text.")
-            return None
-        if file and (file.size or 0) > _LONGEST_FILE:
-            messages.error(request, "The file is too large for a blueprint.")
-            return None
-        try:
-            document = json.loads(file.read() if file else text)
-        except (ValueError, RecursionError) as error:
-            messages.error(request, f"It is not JSON: {cut(error, 200)}")
-            return None
-        try:
-            with transaction.atomic():
-                pk = blueprints.blueprint_import(
-                    workspace_id=workspace_id, document=document, actor=actor_of(request)
-                )
-                made = Blueprint.objects.get(pk=pk)
-                self.audit(request, made, "import")
-        except self.refusals as error:
-            messages.error(request, str(error))
-            return None
-        messages.success(request, f"{made} is here ({made.state}).")
-        return HttpResponseRedirect(self.page_url(made))
 
 
 def _asked(request: HttpRequest, blueprint: Blueprint) -> dict[str, str]:
@@ -295,6 +276,7 @@ def _asked(request: HttpRequest, blueprint: Blueprint) -> dict[str, str]:
 @admin.register(BlueprintEvent)
 class BlueprintEventAdmin(ClusterAdmin):
     workspace_path = "blueprint__workspace"
+    called = "{row.blueprint} {row.kind}"
     list_display = (row("blueprint"), badge("kind", {}), short("reason"), "actor", ago("at"))
     list_display_links = ("kind",)
     list_select_related = ("blueprint",)
@@ -306,6 +288,7 @@ class BlueprintEventAdmin(ClusterAdmin):
 @admin.register(Forging)
 class ForgingAdmin(ClusterAdmin):
     workspace_path = "task__workspace"
+    called = "{row.action} for {row.task.goal}"
     list_display = (
         task(),
         badge("state", {"done": "success", "review": "warning", "failed": "danger"}),

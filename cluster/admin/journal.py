@@ -14,6 +14,7 @@ from loomsite.access.admin.display import ago, badge, cut, row, span, task_link
 @admin.register(TaskEdge)
 class TaskEdgeAdmin(ClusterAdmin):
     workspace_path = "successor__workspace"
+    called = "{row.predecessor.goal:.40} → {row.successor.goal:.40}"
     list_display = ("__str__", "before", "after")
     id_fields = ("predecessor_id", "successor_id")
     ordering = ("-id",)
@@ -42,6 +43,7 @@ class _OfTask(ClusterAdmin):
 
 @admin.register(PhaseRecord)
 class PhaseRecordAdmin(_OfTask):
+    called = "{row.phase} of cycle {row.cycle}: {row.task.goal}"
     list_display = ("of", "cycle", "phase", "lasted", ago("ended_at"))
     list_display_links = ("phase",)
     list_filter = ("phase",)
@@ -55,6 +57,7 @@ class PhaseRecordAdmin(_OfTask):
 
 @admin.register(Event)
 class EventAdmin(_OfTask):
+    called = "{row.seq} {row.type}: {row.task.goal}"
     list_display = ("of", "seq", "type", "said", ago("at"))
     list_display_links = ("type",)
     empty = "What happens to tasks is written here, in order and without gaps."
@@ -66,6 +69,7 @@ class EventAdmin(_OfTask):
 
 @admin.register(Assignment)
 class AssignmentAdmin(_OfTask):
+    called = "{row.node.agent} in cycle {row.cycle}: {row.task.goal}"
     list_display = (
         "of", "cycle", row("node__agent", "agent"),
         badge("state", {"active": "info"}), ago("started_at"), ago("released_at"),

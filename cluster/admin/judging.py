@@ -140,6 +140,7 @@ class JudgeAuditAdmin(ClusterAdmin):
 @admin.register(JudgeGrade)
 class JudgeGradeAdmin(ClusterAdmin):
     workspace_path = "audit__workspace"
+    called = "Grade of: {row.case}"
     list_display = (
         "asked", number("known"), number("score"), short("comment"), short("error"),
         row("audit"),

@@ -71,6 +71,7 @@ class SplitCellAdmin(ClusterAdmin):
 @admin.register(Auction)
 class AuctionAdmin(ClusterAdmin):
     workspace_path = "task__workspace"
+    called = "Auction of cycle {row.cycle}: {row.task.goal}"
     list_display = (
         "of", "cycle", row("winner__agent", "winner"), short("reason", chars=100), "left_out",
         "pinned", ago("held_at"),
@@ -91,6 +92,7 @@ class AuctionAdmin(ClusterAdmin):
 @admin.register(Bid)
 class BidAdmin(ClusterAdmin):
     workspace_path = "auction__task__workspace"
+    called = "Bid of {row.node.agent}: {row.bid:.3f}"
     list_display = (
         "of", "rank", row("node__agent", "agent"), number("bid", digits=3),
         number("quality", digits=3), number("cost_term", digits=3), number("wait_term", digits=3),
@@ -110,6 +112,7 @@ class BidAdmin(ClusterAdmin):
 @admin.register(MarketEntry)
 class MarketEntryAdmin(ClusterAdmin):
     workspace_path = "node__workspace"
+    called = "{row.kind} {row.rev} of {row.family}"
     list_display = (
         row("family"), "rev", "of", "cycle", row("node__agent", "agent"), "kind", number("score"),
         ago("at"),

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.decorators import display
 
 from cluster.admin.base import ClusterAdmin
@@ -11,7 +12,8 @@ from cluster.models import AgentNode, Capability, LifecycleEvent
 from cluster.selectors import standing
 from cluster.selectors.lineage import node_story
 from cluster.services import lifecycle
-from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin import once
+from loomsite.access.admin.buttons import RowAction, reason_of
 from loomsite.access.admin.display import (
     EMPTY,
     ago,
@@ -23,10 +25,12 @@ from loomsite.access.admin.display import (
     span,
     usd,
 )
-from loomsite.access.admin.reach import actor_of
+from loomsite.access.admin.extra import ExtraPage
+from loomsite.access.admin.reach import OPERATOR, actor_of
 
 _STATE = {"active": "success", "quarantined": "warning", "retired": ""}
 _COST, _SECONDS = usd("cost_usd"), number("seconds", digits=1)
+_TARGETS_SHOWN = 50
 _KIND = {
     "born": "success", "released": "success", "revived": "success", "undone": "info",
     "quarantined": "warning", "retired": "danger", "merged": "danger",
@@ -39,6 +43,7 @@ def _is_gone(node: AgentNode) -> bool:
 
 @admin.register(AgentNode)
 class AgentNodeAdmin(ClusterAdmin):
+    called = "Node of {row.agent}"
     list_display = (
         "named",
         row("family"),
@@ -79,10 +84,10 @@ class AgentNodeAdmin(ClusterAdmin):
             when=_is_gone,
         ),
     )  # fmt: skip
+    row_pages = (
+        ExtraPage(name="merge", label="Merge", icon="merge", view="merge_view", role=OPERATOR),
+    )
     empty = "Every agent in service gets its place in the market with the first auction."
-
-    def page_title(self, row: AgentNode) -> str:
-        return f"Node of {row.agent.slug}"
 
     @display(description="agent")
     def named(self, node: AgentNode) -> str:
@@ -143,12 +148,72 @@ class AgentNodeAdmin(ClusterAdmin):
         undone = lifecycle.node_undo(**_asked(request, node))
         return f"Undone: it is not {undone} any more."
 
+    # ------------------------------------------------------------ merging
+
+    def merge_view(self, request: HttpRequest, node: AgentNode) -> HttpResponse:
+        """Choose the node that takes over what this one learned, say why, and merge it."""
+        if request.method == "POST" and self._merge(request, node):
+            return HttpResponseRedirect(self.page_url_of(node))
+        asked = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+        buttons = [each for each in self.actions_for(request, node) if each.name == "undo"]
+        return self.page(
+            request,
+            "node_merge",
+            f"Merge {node.agent}",
+            row=node,
+            here="merge",
+            asked=asked,
+            chosen=request.POST.get("into", ""),
+            reason=reason_of(request),
+            mergeable=node.state != AgentNode.State.RETIRED,
+            targets=_targets(node, asked),
+            shown=_TARGETS_SHOWN,
+            row_actions=buttons,
+            back=self.extra_url("merge", node),
+        )
+
+    def _merge(self, request: HttpRequest, node: AgentNode) -> bool:
+        """Merge it as the form says; what keeps it from that is shown, with what was chosen."""
+        into = request.POST.get("into", "").replace("\x00", "")
+        if not into:
+            messages.error(request, "Choose the node that takes over.")
+            return False
+        try:
+            with transaction.atomic():
+                once.spend(request, workspace_id=node.workspace_id, target=node.pk)
+                # It locks the families before the nodes: no row is held before it is called.
+                lifecycle.node_merge(**_asked(request, node), into_id=into)
+                self.audit(request, node, "merge", reason=reason_of(request), into=into)
+        except once.SentBefore:
+            messages.warning(request, "This form was sent before: it was merged then.")
+        except self.refusals as error:
+            messages.error(request, str(error))
+            return False
+        else:
+            messages.success(
+                request, "Merged. “Undo the last” brings it back as a node of its own."
+            )
+        return True
+
+
+def _targets(node: AgentNode, asked: str) -> list[AgentNode]:
+    """Return the nodes that may take over, those of the same family first."""
+    rows = AgentNode.objects.filter(workspace=node.workspace_id, state=AgentNode.State.ACTIVE)
+    rows = rows.exclude(pk=node.pk).select_related("agent", "family")
+    if asked:
+        rows = rows.filter(agent__slug__icontains=asked)
+    related = list(
+        rows.filter(family=node.family_id).order_by("agent__slug", "pk")[:_TARGETS_SHOWN]
+    )
+    others = rows.exclude(family=node.family_id).order_by("agent__slug", "pk")
+    return [*related, *others[: _TARGETS_SHOWN - len(related)]]
+
 
 def _asked(request: HttpRequest, node: AgentNode) -> dict[str, str]:
     return {
         "workspace_id": str(node.workspace_id),
         "node_id": str(node.pk),
-        "reason": request.POST.get("reason", "").strip(),
+        "reason": reason_of(request),
         "actor": actor_of(request),
     }
 
@@ -156,6 +221,7 @@ def _asked(request: HttpRequest, node: AgentNode) -> dict[str, str]:
 @admin.register(Capability)
 class CapabilityAdmin(ClusterAdmin):
     workspace_path = "node__workspace"
+    called = "{row.node.agent} in {row.domain}"
     list_display = (
         row("node__agent", "agent"), row("domain"), number("m"), number("v"), number("n", digits=1),
         number("ema"),
@@ -164,16 +230,13 @@ class CapabilityAdmin(ClusterAdmin):
     list_select_related = ("node__agent", "domain")
     search_fields = ("node__agent__slug", "domain__slug")
     ordering = ("-id",)
-
-    def page_title(self, row: Capability) -> str:
-        return f"{row.node.agent.slug} in {row.domain.slug}"
-
     empty = "What each node can do in each domain, as a posterior with its uncertainty."
 
 
 @admin.register(LifecycleEvent)
 class LifecycleEventAdmin(ClusterAdmin):
     workspace_path = "node__workspace"
+    called = "{row.node.agent} {row.kind}"
     list_display = (
         row("node__agent", "agent"),
         badge("kind", _KIND),
@@ -184,8 +247,4 @@ class LifecycleEventAdmin(ClusterAdmin):
     list_display_links = ("kind",)
     list_select_related = ("node__agent",)
     search_fields = ("node__agent__slug", "kind")
-
-    def page_title(self, row: LifecycleEvent) -> str:
-        return f"{row.kind.capitalize()}: {row.node.agent.slug}"
-
     empty = "Births, quarantines and retirements of nodes, each with its reason."

@@ -37,9 +37,6 @@ class RewardAdmin(ClusterAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("node__agent")
 
-    def page_title(self, row: Reward) -> str:
-        return f"Evaluation {row.evaluation} of cycle {row.cycle}: {row}"
-
     def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         if obj is None:
             return {}

@@ -49,6 +49,7 @@ def _has_winner(task: Task) -> bool:
 
 @admin.register(Task)
 class TaskAdmin(TaskParts, ClusterAdmin):
+    called = "{row.goal}"
     adds = OPERATOR
     add_form = TaskForm
     add_label = "Submit a task"

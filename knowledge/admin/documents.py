@@ -214,6 +214,7 @@ class DocumentAdmin(UploadPages):
 @admin.register(Chunk)
 class ChunkAdmin(LoomAdmin):
     workspace_path = "document__workspace"
+    called = "Chunk {row.ordinal} of {row.document}"
     list_display = (row("document"), "ordinal", short("heading"), short("text"), "start", "end")
     list_select_related = ("document",)
     list_display_links = ("ordinal",)
@@ -225,6 +226,7 @@ class ChunkAdmin(LoomAdmin):
 @admin.register(ChunkTerms)
 class ChunkTermsAdmin(LoomAdmin):
     workspace_path = "chunk__document__workspace"
+    called = "Words of chunk {row.chunk.ordinal} of {row.chunk.document}"
     list_display = ("chunk_id", "collection_id", "length")
     defer = ("terms", "counts", "weights")
     hidden = ("weights",)
@@ -235,6 +237,7 @@ class ChunkTermsAdmin(LoomAdmin):
 @admin.register(CollectionStatistics)
 class CollectionStatisticsAdmin(LoomAdmin):
     workspace_path = "collection__workspace"
+    called = "Statistics of {row.collection}"
     list_display = (row("collection"), "chunk_count", "total_length")
     list_select_related = ("collection",)
     list_display_links = ("chunk_count",)
@@ -244,6 +247,7 @@ class CollectionStatisticsAdmin(LoomAdmin):
 @admin.register(DocumentSource)
 class DocumentSourceAdmin(LoomAdmin):
     workspace_path = "document__workspace"
+    called = "Source of {row.document}"
     list_display = (row("document"), "file_name", ago("submitted_at"))
     list_select_related = ("document",)
     list_display_links = ("file_name",)

@@ -39,8 +39,11 @@ class ExtraPages(Buttons):
     Attributes:
         list_pages: Pages about all rows that a person sees.
         row_pages: Pages about one row.
+        called: What a row's page is called where the row's own name says little, as a format of
+            `row`: "{row.phase} of {row.task.goal}".
     """
 
+    called: ClassVar[str] = ""
     list_pages: ClassVar[Sequence[ExtraPage]] = ()
     row_pages: ClassVar[Sequence[ExtraPage]] = ()
 
@@ -140,14 +143,16 @@ class ExtraPages(Buttons):
         self, request: HttpRequest, context: dict, *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
         if obj is not None:
-            title = self.page_title(obj)
-            named = {"title": title, "subtitle": None} if title else {}
+            named = {"title": self.page_title(obj), "subtitle": None}
             context = {**context, "tabs": self.tabs(request, obj), **named}
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
-    def page_title(self, row: Any) -> str:  # noqa: ARG002 -- for pages
-        """Return what a row's page is called where the row's own name says little."""
-        return ""
+    def page_title(self, row: Any) -> str:
+        """Return what a row's page is called: in its head, its heading and its way there."""
+        try:
+            return cut(self.called.format(row=row) if self.called else row, 90)
+        except AttributeError:  # what it is named after is gone
+            return cut(row, 90)
 
     def member_or_404(self, rows: Any, pk: object) -> Any:
         """Return one of these rows by a key that came from outside."""

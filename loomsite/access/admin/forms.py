@@ -89,6 +89,11 @@ class ServiceForm(FreshForm):
     def actor(self) -> str:
         return actor_of(self.request)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was filled in, for a service that calls it by the same names."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "workspace"}
+
     def _post_clean(self) -> None:
         self.check_fresh()
         if self.errors:

@@ -80,6 +80,7 @@ class MembershipForm(RowForm):
 
 @admin.register(Membership)
 class MembershipAdmin(LoomAdmin):
+    called = "{row.user} in {row.workspace}, {row.role}"
     views = OWNER
     adds = changes = deletes = OWNER
     add_form = MembershipForm
@@ -185,6 +186,7 @@ class ApiKeyAdmin(LoomAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LoomAdmin):
+    called = "{row.action} by {row.actor}"
     views = OWNER
     list_display = (
         ago("at"),

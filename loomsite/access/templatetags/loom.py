@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.contrib import admin
+from django.db.models import Model
+from django.template.defaultfilters import capfirst
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -58,6 +61,15 @@ def prose(text: str) -> SafeString:
 def once() -> SafeString:
     """Return a form's token: sent twice, the form does its work once."""
     return format_html('<input type="hidden" name="{}" value="{}">', sending.FIELD, uuid.uuid4())
+
+
+@register.filter
+def named(what: Any) -> str:  # noqa: ANN401 -- a row, or the name of a kind of rows
+    """Return what the way to a page calls a row or a kind of rows."""
+    page: Any = admin.site._registry.get(type(what))  # noqa: SLF001 -- get_model_admin raises instead
+    if hasattr(page, "page_title"):  # the class cannot be named: the theme is loaded after this
+        return page.page_title(what)
+    return display.cut(what) if isinstance(what, Model) else capfirst(str(what))
 
 
 @register.filter

@@ -1,5 +1,7 @@
 """Every page of the admin answers, escapes what it shows, and costs the same for any row count."""
 
+import re
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -106,6 +108,24 @@ def test_the_page_that_adds_a_row_answers(label, root) -> None:
     count, _ = _count(root, _url(_BY_LABEL[label], "add"))
 
     assert count <= MOST_QUERIES
+
+
+def test_pages_are_called_after_what_people_know_of_their_rows(root) -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    nameless = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-", re.IGNORECASE)
+
+    named: dict[str, list[str]] = {}
+    for label, model in _BY_LABEL.items():
+        page = root.get(_url(model, "change", seeds.rows[model][0].pk)).content.decode()
+        named[label] = [
+            re.findall(r"<title>(.*?)</title>", page, re.DOTALL)[0],
+            re.findall(r'truncate tracking-tight">(.*?)</', page)[-1],  # the way to it ends there
+        ]
+
+    assert [label for label, texts in named.items() if nameless.search(str(texts))] == []
+    assert "task.created: " in named["cluster.event"][0]
+    assert "task.created: " in named["cluster.event"][1]
 
 
 def test_lists_cost_the_same_for_rows_of_one_workspace_and_of_three(root) -> None:

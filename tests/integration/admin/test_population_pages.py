@@ -65,6 +65,81 @@ def _press(client: Client, model: str, row, name: str, **form) -> str:
 # ---------------------------------------------------------------- nodes
 
 
+def _merge_page(node: AgentNode) -> str:
+    return _url("cluster_agentnode", "merge", node.pk)
+
+
+def test_a_node_is_merged_into_another_with_a_reason_and_brought_back(client, home) -> None:
+    nodes = [_node(home, f"n{number}") for number in range(4)]
+    node, into = nodes[0], nodes[1]
+    sent = {"into": str(into.pk), "reason": "both do the same", "_once": "one-form"}
+
+    form = client.get(_merge_page(node)).content.decode()
+    said = client.post(_merge_page(node), sent, follow=True).content.decode()
+    client.post(_merge_page(node), sent)
+    merged = AgentNode.objects.get(pk=node.pk)
+    after = client.get(_merge_page(node)).content.decode()
+    _press(client, "cluster_agentnode", node, "undo", reason="they do not")
+
+    assert [f'value="{each.pk}"' in form for each in nodes] == [False, True, True, True]
+    assert (merged.state, merged.merged_into_id) == ("retired", into.pk)
+    assert "Merged." in said
+    assert "/do/undo/" in after
+    assert 'name="into"' not in after
+    assert AgentNode.objects.get(pk=node.pk).state == "active"
+    entry = AuditEntry.objects.get(action="agentnode.merge")
+    assert (entry.reason, entry.detail["into"]) == ("both do the same", str(into.pk))
+
+
+@pytest.mark.parametrize(
+    ("form", "why"),
+    [
+        ({"reason": "so"}, "Choose the node"),
+        ({"into": "self", "reason": "so"}, "into itself"),
+        ({"into": "not-a-node", "reason": "so"}, "There is no node"),
+        ({"into": "foreign", "reason": "so"}, "There is no node"),
+        ({"into": "other"}, "Say why"),
+        ({"into": "resting", "reason": "so"}, "quarantined"),
+    ],
+)
+def test_a_merge_that_cannot_be_changes_nothing_and_says_why(form, why, client, home) -> None:
+    strange = Workspace.objects.create(slug="strange", name="Strange")
+    nodes = {name: _node(home, name) for name in ("self", "other", "resting", "more")}
+    AgentNode.objects.filter(pk=nodes["resting"].pk).update(state="quarantined")
+    nodes["foreign"] = _node(strange, "foreign")
+    into = form.get("into", "")
+    sent = {**form, "into": str(nodes[into].pk) if into in nodes else into}
+
+    page = client.post(_merge_page(nodes["self"]), sent).content.decode()
+
+    assert why in page
+    assert f'value="{nodes["foreign"].pk}"' not in page
+    assert not LifecycleEvent.objects.filter(kind="merged").exists()
+    assert not AuditEntry.objects.filter(action="agentnode.merge").exists()
+
+
+def test_a_viewer_and_a_stranger_merge_nothing(home) -> None:
+    node, into = (_node(home, slug) for slug in ("one", "two"))
+    strange = Workspace.objects.create(slug="strange", name="Strange")
+    codes = []
+    for workspace, role in ((home, "viewer"), (strange, "owner")):
+        other = Client()
+        other.force_login(member(workspace.pk, role))
+        codes.append(other.post(_merge_page(node), {"into": into.pk, "reason": "so"}).status_code)
+
+    assert codes == [403, 404]
+
+
+def test_a_form_that_imports_is_sent_twice_and_makes_one_version(client, home) -> None:
+    document = json.dumps({"slug": "twice", "spec": {"name": "T", "instructions": "Do."}})
+    sent = {"text": document, "workspace": "home", "_once": "one-form"}
+
+    for _ in range(2):
+        client.post(reverse("admin:cluster_blueprint_import"), sent)
+
+    assert Blueprint.objects.filter(slug="twice").count() == 1
+
+
 def test_a_node_is_quarantined_released_retired_and_brought_back_with_reasons(client, home) -> None:
     nodes = [_node(home, f"n{number}") for number in range(4)]
     node = nodes[0]
