@@ -115,10 +115,10 @@ def term_counts(title: str, heading: str, text: str, *, language: str = "english
 def _terms(text: str, *, language: str, query: bool) -> Iterator[str]:
     for match in _RUN.finditer(text):
         run = match.group()
-        if _IS_CJK.match(run):
+        if run.isascii() or not _IS_CJK.match(run):
+            yield from _run_terms(run, language)
+        else:
             yield from _pairs(run, query=query)
-            continue
-        yield from _run_terms(run, language)
 
 
 @lru_cache(maxsize=50_000)
@@ -163,6 +163,8 @@ def _parts(run: str) -> list[str]:
 
 
 def _mixed_case(word: str) -> bool:
+    if word.islower():
+        return False
     return any(a.islower() and b.isupper() for a, b in pairwise(word)) or (
         # HTTPServer: two capitals, then a small letter
         re.search(r"[A-Z]{2}[a-z]{2}", word) is not None
