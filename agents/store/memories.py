@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.core.ports import MemoryHit
+from agents.memory.cues import cues
 from agents.memory.recall import score
 from agents.memory.topics import topic_of
 from agents.models import MemoryEntry
@@ -314,8 +315,18 @@ def search(
     best = sorted(joined, key=lambda key: (-joined[key], key))[: max(_CANDIDATES, limit)]
     rows = list(_visible(workspace_id, scopes, now).filter(pk__in=best))
     trust = memory_uses.trust([row.pk for row in rows])
+    # Words alone, or vectors alone, are what they are called.
+    fused = fusion in ("convex", "rrf")
+    given = cues(query, {str(row.pk): row.text for row in rows}) if fused else {}
+    scale = 1 + max(given.values(), default=0.0)
     hits = [
-        _hit(row, fit=joined[str(row.pk)], trust=trust.get(row.pk, 1.0), now=now) for row in rows
+        _hit(
+            row,
+            fit=(joined[str(row.pk)] + given.get(str(row.pk), 0.0)) / scale,
+            trust=trust.get(row.pk, 1.0),
+            now=now,
+        )
+        for row in rows
     ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[: max(0, limit)]
 
