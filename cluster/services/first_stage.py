@@ -18,15 +18,20 @@ from cluster.core.auction import BidTerms, FirstStage, Requirement, Seed
 from cluster.core.market import Book, Work
 
 # The mean bid: skill is own · asked + influence asked · the family's mean, a product of two vectors
-# that are kept; the rest is `auction.mean_bid`.
+# that are kept; the rest is `auction.mean_bid`. The pool is kept, since it is read more than once,
+# and narrow: the long vectors do not leave it. Digests sort as bytes as they do in hexadecimal.
 _STAGE = """
-WITH pool AS (
-    SELECT n.id, n.busy, n.slots, n.own, n.influence, f.tiled,
+WITH lines AS MATERIALIZED (
+    SELECT id, tiled * %(spread)s::vector AS told, hard_errors, retry_at
+    FROM cluster_family WHERE workspace_id = %(workspace)s
+), pool AS MATERIALIZED (
+    SELECT n.id,
         n.state = 'quarantined' AND %(only)s::uuid[] IS NULL AS resting,
         n.cost_usd / nullif(n.task_count, 0) AS mean_cost,
         CASE WHEN n.busy < n.slots THEN 0
              ELSE coalesce(n.seconds / nullif(n.task_count, 0), 1.0)
                   * (n.busy - n.slots + 1) / greatest(n.slots, 1) END AS wait_s,
+        coalesce(-(n.own <#> %(asked)s::vector) - (n.influence <#> f.told), %(unknown)s) AS m,
         CASE
             WHEN n.id <> ALL (%(only)s::uuid[]) THEN 'not_asked'
             WHEN n.id = ANY (%(without)s::uuid[]) THEN 'excluded'
@@ -41,37 +46,30 @@ WITH pool AS (
                 OR n.cost_usd / nullif(n.task_count, 0) > %(budget)s::numeric THEN 'budget'
         END AS reason
     FROM cluster_agentnode n
-    JOIN cluster_family f ON f.id = n.family_id
+    JOIN lines f ON f.id = n.family_id
     JOIN agents_agent a ON a.id = n.agent_id
     WHERE n.workspace_id = %(workspace)s AND n.state <> 'retired' AND a.enabled
-), usual AS (
+), usual AS MATERIALIZED (
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY mean_cost) AS cost FROM pool
-), offered AS (
-    SELECT p.id, p.resting, coalesce(
-            -(p.own <#> %(asked)s::vector) - (p.influence <#> (p.tiled * %(spread)s::vector)),
-            %(unknown)s) AS m,
-        %(cost_weight)s * %(work)s
-            * CASE WHEN u.cost > 0 THEN coalesce(p.mean_cost / u.cost, 1) ELSE 1 END
-        + %(wait_weight)s * least(p.wait_s / %(wait_full_s)s, 1.0) AS charged
-    FROM pool p, usual u WHERE p.reason IS NULL
-), placed AS (
-    SELECT id, %(lo)s + %(scale)s / (1 + exp(-m)) - charged AS mean_bid,
-        row_number() OVER (
-            ORDER BY %(lo)s + %(scale)s / (1 + exp(-m)) - charged DESC, id) AS place
-    FROM offered WHERE NOT resting
+), placed AS MATERIALIZED (
+    SELECT id, row_number() OVER (ORDER BY mean_bid DESC, id) AS place FROM (
+        SELECT p.id, %(lo)s + %(scale)s / (1 + exp(-p.m))
+            - %(cost_weight)s * %(work)s
+                * CASE WHEN u.cost > 0 THEN coalesce(p.mean_cost / u.cost, 1) ELSE 1 END
+            - %(wait_weight)s * least(p.wait_s / %(wait_full_s)s, 1.0) AS mean_bid
+        FROM pool p, usual u WHERE p.reason IS NULL AND NOT p.resting
+    ) offered
 ), lots AS (
-    SELECT id, row_number() OVER (
-        ORDER BY encode(sha256(convert_to(%(seed)s || '|lot|' || id, 'UTF8')), 'hex'), id) AS drawn
-    FROM placed WHERE place > %(best)s
+    SELECT id FROM placed WHERE place > %(best)s
+    ORDER BY sha256(convert_to(%(seed)s || '|lot|' || id, 'UTF8')), id LIMIT %(others)s
 )
 SELECT
     (SELECT cost FROM usual),
     (SELECT count(*) FROM placed),
     (SELECT json_object_agg(reason, n) FROM (
         SELECT reason, count(*) AS n FROM pool WHERE reason IS NOT NULL GROUP BY reason) r),
-    ARRAY(SELECT id FROM placed WHERE place <= %(best)s
-          UNION ALL SELECT id FROM lots WHERE drawn <= %(others)s),
-    ARRAY(SELECT id FROM offered WHERE resting ORDER BY id)
+    ARRAY(SELECT id FROM placed WHERE place <= %(best)s UNION ALL SELECT id FROM lots),
+    ARRAY(SELECT id FROM pool WHERE resting AND reason IS NULL ORDER BY id)
 """
 
 
