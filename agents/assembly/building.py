@@ -54,7 +54,11 @@ class SkillText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
-    """What an agent is built from; equal ones share one built agent."""
+    """What an agent is built from; equal ones share one built agent.
+
+    Attributes:
+        without_skills: For runs that go without them by lot.
+    """
 
     version_id: str
     workspace_id: str
@@ -63,6 +67,7 @@ class Blueprint:
     fetch_hosts: tuple[str, ...] = ()
     skills: tuple[SkillText, ...] = ()
     mcp: tuple[McpGrant, ...] = ()
+    without_skills: bool = False
 
 
 class Workshop:
@@ -113,6 +118,7 @@ class Workshop:
             blueprint.fetch_hosts,
             blueprint.skills,
             blueprint.mcp,
+            blueprint.without_skills,
             id(provider),
         )
         agent = self._agents.get(key)
@@ -137,7 +143,7 @@ class Workshop:
             skills=[text.skill for text in blueprint.skills],
             embedder=self._embedder,
             weights=ScopedWeights(),
-            shelf=ScopedSkills,
+            shelf=partial(ScopedSkills, withheld=blueprint.without_skills),
         )
 
     def _granted(self, blueprint: Blueprint) -> list[Tool]:

@@ -10,7 +10,7 @@ from agents.assembly.adapters import WorkspaceKnowledge, collections_allowed
 from agents.assembly.building import SkillText, grants_of, policy_of
 from agents.assembly.events import EventPump
 from agents.assembly.mcp_tools import McpGrant
-from agents.assembly.scope import RunScope, Shelf, current
+from agents.assembly.scope import RunScope, current
 from agents.core.events import RunEvent
 from agents.core.runtime import Agent
 from agents.core.types import RunRequest, RunResult
@@ -173,7 +173,7 @@ def scope_of(
             fence=fence,
             held_out=holdouts.MEMORIES in held_out,
         ),
-        skills=Shelf(held_out=holdouts.SKILLS in held_out, note=note),
+        note_skills=note,
         sessions=DbSessions(
             workspace_id=request.workspace_id, agent_id=request.agent_id, fence=fence
         ),

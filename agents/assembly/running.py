@@ -16,6 +16,7 @@ from agents.core.types import Json, Message, RunRequest, RunResult
 from agents.providers import structured
 from agents.selectors import catalogue as selectors
 from agents.services import runs
+from agents.services.holdouts import SKILLS
 from agents.store import ledger
 from agents.store.wallet import DbWallet
 from loomsite.access.bridge import db
@@ -66,6 +67,7 @@ async def run(
             fetch_hosts=around.allowed.fetch_hosts,
             skills=around.skills,
             mcp=around.mcp,
+            without_skills=SKILLS in opened.held_out,
         )
         agent = workshop.agent(blueprint, served.provider)
         scope = scope_of(

@@ -22,18 +22,11 @@ async def _unnoted(triggered: Mapping[str, float]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """Whether a run goes without skills, and where it is noted which ones its goal called for."""
-
-    held_out: bool = False
-    note: Callable[[Mapping[str, float]], Awaitable[None]] = _unnoted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunScope:
     """The knowledge, memory and conversations that a run may reach.
 
     Attributes:
+        note_skills: Where it is noted which skills the goal of a run called for.
         weights: What its agent's runs have taught about its sources.
         used: How much of each source's text its answer used, once there is one.
     """
@@ -41,7 +34,7 @@ class RunScope:
     knowledge: Knowledge
     memory: MemoryStore
     sessions: SessionStore
-    skills: Shelf = field(default_factory=Shelf)
+    note_skills: Callable[[Mapping[str, float]], Awaitable[None]] = _unnoted
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     used: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -51,24 +44,27 @@ current: ContextVar[RunScope] = ContextVar("agents_run_scope")
 
 
 class ScopedSkills:
-    """`SkillSet` that tells the run which skills its goal calls for, and withholds them by lot."""
+    """`SkillSet` that tells the run which skills its goal calls for.
 
-    def __init__(self, skills: SkillSet) -> None:
-        self._skills = skills
+    Args:
+        withheld: By lot the run goes without: it is neither told of skills nor can it read one.
+    """
+
+    def __init__(self, skills: SkillSet, *, withheld: bool = False) -> None:
+        self._skills, self._withheld = skills, withheld
 
     @property
-    def tool(self) -> Tool:
-        return self._skills.tool
+    def tool(self) -> Tool | None:
+        return None if self._withheld else self._skills.tool
 
     def catalog(self) -> str:
-        return "" if current.get().skills.held_out else self._skills.catalog()
+        return "" if self._withheld else self._skills.catalog()
 
     async def triggered(self, goal: str) -> Sequence[Snippet]:
         found = await self._skills.triggered(goal)
-        shelf = current.get().skills
         if found:
-            await shelf.note({snippet.id: snippet.score for snippet in found})
-        return [] if shelf.held_out else found
+            await current.get().note_skills({snippet.id: snippet.score for snippet in found})
+        return [] if self._withheld else found
 
 
 class ScopedKnowledge:

@@ -311,8 +311,8 @@ class SkillSet(Protocol):
     """Written know-how: named in the system prompt, read in full when it is wanted."""
 
     @property
-    def tool(self) -> Tool:
-        """Return the tool by which the model reads a skill."""
+    def tool(self) -> Tool | None:
+        """Return the tool by which the model reads a skill; None where it may read none."""
         ...
 
     def catalog(self) -> str:

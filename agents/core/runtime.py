@@ -64,8 +64,9 @@ class Agent:
             config = AgentConfig(instructions=instructions)
         elif instructions:
             raise ValueError("Give the instructions in the config or on their own, not both.")
-        if skills is not None:
-            tools = [*tools, skills.tool]
+        reader = None if skills is None else skills.tool
+        if reader is not None:
+            tools = [*tools, reader]
         named = _by_name(tools)
         self._organs = Organs(
             config=config,

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from agents import wiring
-from agents.models import MemoryUse, Run, SkillUse
+from agents.models import MemoryUse, Run, SkillUse, ToolEffect
 from agents.services.holdouts import FROM_RUNS, held_out_of
 from agents.services.runs import run_open
 from agents.services.skills import skill_import
@@ -76,10 +76,28 @@ def test_a_run_that_goes_without_gets_neither_skill_nor_memory_and_says_so(works
     assert row.held_out == ["skills", "memories"]
     assert "Find the harbour first" not in asked(server)
     assert "tide-tables" not in asked(server)
+    assert "activate_skill" not in str(server.requests[-1])
     assert "high at noon" not in asked(server)
     (use,) = SkillUse.objects.filter(run=row)
     assert (use.skill.name, use.by, use.held_out) == ("tide-tables", "words", True)
     assert [use.held_out for use in MemoryUse.objects.filter(run=row)] == [True]
+
+
+@requirement("life.hold_out")
+def test_a_run_that_goes_without_cannot_read_a_skill_by_its_name_either(workspace_id, server):
+    skill_import(workspace_id=workspace_id, markdown=SKILL, state="active")
+    agent_id = share(workspace_id, 1)
+    goal = 'When is it high? [[tool=activate_skill {"name": "tide-tables"}]] [[answer=At noon.]]'
+    request = make_request(workspace_id, agent_id, goal=goal)
+    other = make_request(workspace_id, make_agent(workspace_id, tools=["calculator"]), goal=goal)
+
+    run(request)
+    run(other)
+
+    assert "Find the harbour first" not in str(server.requests)
+    (effect,) = ToolEffect.objects.all()
+    assert (effect.tool, effect.state) == ("activate_skill", "failed")
+    assert effect.result.startswith("There is no tool 'activate_skill'.")
 
 
 def test_every_other_run_gets_them_and_that_is_noted_too(workspace_id, server):
@@ -93,6 +111,7 @@ def test_every_other_run_gets_them_and_that_is_noted_too(workspace_id, server):
     row = Run.objects.get(pk=request.run_id)
     assert row.held_out == []
     assert "Find the harbour first" in asked(server)
+    assert "activate_skill" in str(server.requests[-1]["tools"])
     assert "high at noon" in asked(server)
     assert [use.held_out for use in SkillUse.objects.filter(run=row)] == [False]
 
