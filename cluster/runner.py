@@ -27,7 +27,7 @@ from cluster.core.ports import Look, Purpose
 from cluster.core.steps import ModelAnswer, RunAgent, RunOutcome, Suspended, Unavailable
 from cluster.core.types import CitedSpan, Cost, Executed, Json, TaskSpec, TaskView
 from cluster.selectors.books import book_read
-from cluster.selectors.judging import judge_trust
+from cluster.selectors.judging import authors_of, judge_trust
 from cluster.selectors.population import domain_list, tools_offered
 from cluster.selectors.step_checks import results_seen, steps_settled
 from knowledge import wiring as knowledge
@@ -171,6 +171,9 @@ class MeasuredBelief:
 
     async def in_judge(self, view: TaskView) -> float:
         return await db(judge_trust, workspace_id=view.task.workspace_id)
+
+    async def authors(self, view: TaskView) -> list[str]:
+        return await db(authors_of, task_ids=[view.task.id, *(child.id for child in view.children)])
 
 
 class CheckingJudge:

@@ -118,13 +118,14 @@ async def _judge(view: TaskView, step: JudgeStep, ports: Ports) -> JudgeOutcome:
         view, checks=view.task.checks, answer=step.answer, citations=step.citations
     )
     trust = 1.0 if ports.belief is None else await ports.belief.in_judge(view)
+    authors = () if ports.belief is None else await ports.belief.authors(view)
 
     async def look(turn: int) -> ModelAnswer:
         return await ports.mind.ask(
             view,
             purpose="judge",
             system=evaluate.SYSTEM,
-            user=evaluate.question(view, step.answer, turn=turn),
+            user=evaluate.question(view, step.answer, turn=turn, authors=authors),
             schema=evaluate.SCHEMA,
         )
 

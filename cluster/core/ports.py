@@ -66,9 +66,11 @@ class Surroundings(Protocol):
 
 
 class Belief(Protocol):
-    """How far the judge is believed, from how it did on answers of known worth."""
+    """What judging needs to know: how far the judge is believed, and whom it must not recognise."""
 
     async def in_judge(self, view: TaskView) -> float: ...
+
+    async def authors(self, view: TaskView) -> Sequence[str]: ...
 
 
 class WorkspaceMind(Protocol):

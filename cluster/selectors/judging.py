@@ -14,8 +14,8 @@ from cluster.core import judging
 from cluster.core.errors import CaseUnknown, RequestInvalid
 from cluster.core.judging import Measured
 from cluster.core.rewards import JUDGE_WEIGHT
-from cluster.models import CalibrationCase, JudgeAudit, JudgeGrade, Reward
-from loomsite.access.paging import page_by_time
+from cluster.models import Assignment, CalibrationCase, JudgeAudit, JudgeGrade, Reward
+from loomsite.access.paging import is_uuid, page_by_time
 
 RECENT = 200
 AUDIT_EACH = timedelta(days=1)
@@ -25,6 +25,13 @@ Shown = dict[str, Any]
 def judge_trust(*, workspace_id: str) -> float:
     """Return how far the workspace's judge is believed, from 0 to 1; 1 until it is measured."""
     return min(_trusts(_last_audit(workspace_id), *_live(workspace_id)))
+
+
+def authors_of(*, task_ids: Sequence[str]) -> list[str]:
+    """Return the names and slugs of all agents that have worked on these tasks."""
+    rows = Assignment.objects.filter(task_id__in=[one for one in task_ids if is_uuid(one)])
+    pairs = rows.values_list("node__agent__slug", "node__agent__name").order_by().distinct()
+    return sorted({name for pair in pairs for name in pair if name})
 
 
 def judge_report(*, workspace_id: str) -> Shown:

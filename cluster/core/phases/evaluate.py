@@ -8,6 +8,7 @@ from cluster.core.checks import CheckResult
 from cluster.core.errors import ScoreInvalid
 from cluster.core.posterior import checked_score
 from cluster.core.rewards import score_of
+from cluster.core.signatures import unsigned
 from cluster.core.steps import Judge, JudgeOutcome, ModelAnswer, Record
 from cluster.core.types import Cost, Executed, Json, Outcome, ScorePart, TaskView, Verdict
 
@@ -47,9 +48,14 @@ def step(executed: Executed) -> Judge | Record:
     return Judge(answer=executed.answer, citations=executed.citations)
 
 
-def question(view: TaskView, answer: str, *, turn: int = 0) -> str:
-    """Return what the judge is asked; another `turn` shows it the same in another order."""
-    return asked(view.task.goal, answer, seed=f"{view.task.id}/{view.cycle}", turn=turn)
+def question(view: TaskView, answer: str, *, turn: int = 0, authors: Sequence[str] = ()) -> str:
+    """Return what the judge is asked; another `turn` shows it the same in another order.
+
+    The names of `authors`, and of who won the task, are taken out of the answer.
+    """
+    names = [*authors, view.matched.agent or ""] if view.matched else authors
+    blind = unsigned(answer, names=names, goal=view.task.goal)
+    return asked(view.task.goal, blind, seed=f"{view.task.id}/{view.cycle}", turn=turn)
 
 
 def asked(goal: str, answer: str, *, seed: str, turn: int) -> str:

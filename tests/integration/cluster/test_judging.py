@@ -18,7 +18,7 @@ from cluster.services import calibration
 from cluster.services.tasks import task_feedback
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
-from tests.factories.cluster import FakeWorld, submit, work
+from tests.factories.cluster import FakeWorld, answered, submit, work
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +99,23 @@ def test_the_judge_does_not_learn_who_answered_and_sees_criteria_in_changing_ord
     assert len(asked) == 8
     assert not [user for user in asked if "ada" in user.casefold()]
     assert len({user.split("<asked>")[0] for user in asked}) > 1
+
+
+def test_a_signed_answer_is_shown_to_the_judge_without_its_signature(workspace_id: str) -> None:
+    make_agent(workspace_id, slug="turing-7", name="Alan Turing")
+    signed = "I am Alan Turing. It is 42; ask turing-7 for more.\n\nBest regards,\nAlan Turing"
+    world = BelievingWorld(
+        run=lambda _view, _step: answered(signed),
+        replies={"judge": {"score": 0.9, "comment": "good"}},
+    )
+    task_id = submit(workspace_id, agent="turing-7", max_cycles=1)
+    work(world)
+
+    (asked,) = [user for purpose, user in world.asked if purpose == "judge"]
+
+    assert "turing" not in asked.casefold()
+    assert "It is 42" in asked
+    assert Task.objects.get(id=task_id).answer == signed
 
 
 def test_a_grade_in_doubt_is_asked_for_again_in_another_order_and_all_are_kept(
