@@ -15,6 +15,23 @@ def serve() -> None:
     anyio.run(_serve, _callers())
 
 
+def served() -> dict[str, list[str]]:
+    """Return the names of what an assistant is served here."""
+    return anyio.run(_served, _callers())
+
+
+async def _served(callers: Callers) -> dict[str, list[str]]:
+    server = build_server(callers)
+    return {
+        "tools": sorted(tool.name for tool in await server.list_tools()),
+        "resources": sorted(
+            [str(one.uri) for one in await server.list_resources()]
+            + [one.uri_template for one in await server.list_resource_templates()]
+        ),
+        "prompts": sorted(prompt.name for prompt in await server.list_prompts()),
+    }
+
+
 async def _serve(callers: Callers) -> None:
     low = build_server(callers, one_client=True)._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- `run_stdio_async` cannot say that the list of tools changes
     told = low.create_initialization_options(NotificationOptions(tools_changed=True))

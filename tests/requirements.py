@@ -105,23 +105,7 @@ PROMISES: Final[dict[str, str]] = {
     "bad_days.chaos": "two workers, one of them killed again and again: every task succeeds, once",
 }
 
-GAPS: Final[dict[str, str]] = {
-    "bad_days.postgres_503": "not marked yet, see tests/e2e/test_rest_outage.py",
-    "bad_days.prompt_injection": "not marked yet, see tests/unit/agents",
-    "commands.exit_codes": "not marked yet, see tests/integration/doors/test_commands.py",
-    "commands.json": "not marked yet, see tests/integration/doors/test_commands.py",
-    "environment.model": "not marked yet, see tests/integration/agents",
-    "http.events": "not marked yet, see tests/integration/doors",
-    "http.idempotency": "not marked yet, see tests/integration/doors",
-    "http.lists": "not marked yet, see tests/integration/doors",
-    "http.problems": "not marked yet, see tests/integration/doors",
-    "http.scopes": "not marked yet, see tests/integration/doors",
-    "http.slashes": "not marked yet, see tests/integration/doors",
-    "secrets.references": "not marked yet, see tests/integration/agents",
-    "http.submit": "not marked yet, see tests/integration/doors",
-    "make.fails": "shown by hand",
-    "make.setup": "shown by a fresh clone in CI",
-}
+GAPS: Final[dict[str, str]] = {}
 """Promises that no test carries, with the reason."""
 
 

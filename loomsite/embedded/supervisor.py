@@ -44,12 +44,14 @@ class Supervisor:
         environment: MutableMapping[str, str],
         *,
         workers: int = 1,
+        as_json: bool = False,
         out: TextIO,
         err: TextIO,
     ) -> None:
         self._home = home
         self._environment = environment
         self._workers = workers
+        self._as_json = as_json
         self._out = out
         self._err = err
         self._children: list[Child] = []
@@ -119,7 +121,12 @@ class Supervisor:
         assert me is not None
         record = {**me.to_record(), "url": url, "mcp_url": f"{url}/mcp"}
         self._home.write_record(self._home.up_record, record)
-        self._greet(url, first_use)
+        if self._as_json:
+            shown = {name: secret for name, secret in first_use.items() if secret}
+            found = {"pid": me.pid, "url": url, "mcp_url": f"{url}/mcp", **shown}
+            print(json.dumps(found), file=self._out, flush=True)
+        else:
+            self._greet(url, first_use)
 
     def _child_environment(self, urls: Urls) -> dict[str, str]:
         return {

@@ -8,8 +8,10 @@ from psycopg import sql
 
 from loomsite.embedded.services import Urls
 from tests.processes import Stack, poll
+from tests.requirements import requirement
 
 
+@requirement("bad_days.postgres_503")
 def test_while_postgres_is_away_the_answer_is_503_and_then_all_is_well(
     stack: Stack, service_urls: Urls
 ):

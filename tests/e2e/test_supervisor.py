@@ -1,5 +1,6 @@
 """`up` and `down`, as a person types them."""
 
+import json
 import os
 import signal
 import socket
@@ -129,19 +130,22 @@ def test_up_survives_kills_and_down_leaves_nothing(checkout: Checkout):
     assert postgres.find(checkout.home) == server
 
     # The next one adopts the servers, shows no secret again, and revives what dies.
-    again = checkout.up()
+    again = checkout.up("--json")
     worker = _children(checkout)["worker"]
     os.kill(worker.pid, signal.SIGKILL)
     poll(lambda: _children(checkout).get("worker") not in {None, worker}, timeout_s=20)
 
     assert postgres.find(checkout.home) == server
-    assert _lines(again.log_text(), "admin user", "API key") == []
+    (printed,) = _lines(again.log_text(), "{")
+    kept = checkout.home.read_record(checkout.home.up_record)
+    assert json.loads(printed) == {name: kept[name] for name in ("pid", "url", "mcp_url")}
     assert "worker was killed by SIGKILL; starting it again in 0.5 s" in again.log_text()
 
     # Down ends all of it.
-    down = checkout.type("down")
+    down = checkout.type("down", "--json")
 
     assert (down.returncode, down.stderr) == (0, "Stopped supervisor.\n")
+    assert json.loads(down.stdout) == {"stopped": ["supervisor"]}
     assert again.popen.wait(10) == 0
     assert checkout.processes() == []
     assert not checkout.home.up_record.exists()

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from argparse import ArgumentParser
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +25,18 @@ class Command(DoorCommand):
         " control plane runs over LOOM_HOME, one runs for as long as this does."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print what would be served as one JSON object, and leave",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["json"]:
+            with self.told_to_a_person():
+                self.emit(stdio.served())
+            return
         home = Home(root=default_root(os.environ))
         with self.told_to_a_person(), _kept_up(home):
             stdio.serve()

@@ -20,6 +20,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, default=1, help="worker processes (default 1)")
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object when it is up"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         workers: int = options["workers"]
@@ -29,6 +32,7 @@ class Command(BaseCommand):
             Home(root=settings.LOOM_HOME),
             os.environ,
             workers=workers,
+            as_json=options["json"],
             out=sys.stdout,
             err=sys.stderr,
         ).run()

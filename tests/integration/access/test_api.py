@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 from loomsite.access import services
 from loomsite.access.models import ApiKey, Membership
 from tests.factories.access import client_with, make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 KEYS = "/api/v1/keys"
@@ -60,6 +61,7 @@ def test_a_stranger_sees_and_revokes_none_of_ours():
     [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Basic YTpi", "Bearer lk_" + "0" * 12 + "_x",
      "Bearer " + "x" * 10_000, "Bearer lk_é"],
 )  # fmt: skip
+@requirement("http.problems")
 def test_without_a_good_key_the_answer_is_401_and_how_to_send_one(header):
     client = APIClient()
     if header is not None:
@@ -93,6 +95,7 @@ def test_an_underscoped_key_is_told_which_scope_is_missing():
      (b"[" * 100_000, 400, "parse_error"), (b'{"a": NaN}', 400, "parse_error"),
      (b'"' + b"x" * 2_000_001 + b'"', 413, "access.body_too_large")],
 )  # fmt: skip
+@requirement("http.problems")
 def test_a_body_that_makes_no_sense_is_a_problem_and_writes_nothing(body, status, code):
     client = make_tenant().client()
     before = ApiKey.objects.count()
@@ -103,6 +106,7 @@ def test_a_body_that_makes_no_sense_is_a_problem_and_writes_nothing(body, status
     assert ApiKey.objects.count() == before
 
 
+@requirement("http.problems")
 def test_each_wrong_field_is_named():
     client = make_tenant().client()
 
@@ -129,6 +133,7 @@ def test_a_path_that_leads_nowhere_is_404():
     assert problem_of(APIClient().get("/api/v1/nothing")) == (404, "not_found")
 
 
+@requirement("http.slashes")
 def test_paths_work_with_and_without_a_trailing_slash():
     client = make_tenant().client()
 
@@ -143,6 +148,7 @@ def test_a_browsers_accept_header_gets_json():
     assert response["Content-Type"] == "application/json"
 
 
+@requirement("http.problems")
 def test_a_crash_is_a_500_problem_without_its_words(settings):
     settings.LOOM_REQUESTS_PER_MINUTE = "not a number"
 

@@ -36,6 +36,7 @@ from agents.services.memories import memory_erase, memory_remember, memory_revie
 from loomsite.access.core.errors import InputInvalid
 from loomsite.access.models import AuditEntry
 from tests.factories.agents import make_agent, make_run, make_workspace
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 SECRET = "sk-live-0123456789"
@@ -240,6 +241,7 @@ def test_a_secret_is_sealed_at_rest_and_shown_nowhere(caplog):
     assert wiring._parts().box.open(row.secret) == SECRET
 
 
+@requirement("secrets.references")
 def test_a_reference_is_kept_as_it_is_and_resolved_when_it_is_needed():
     box = SecretBox("a" * 43 + "=", {"LOOM_SECRET_VENDOR": "from-there"})
 
@@ -252,6 +254,7 @@ def test_a_reference_is_kept_as_it_is_and_resolved_when_it_is_needed():
 @pytest.mark.parametrize(
     "reference", ["env:PATH", "env:LOOM_SECRETS_KEY", "env:SECRET_KEY", "env:LOOM_SECRET_A B"]
 )
+@requirement("secrets.references")
 def test_a_reference_to_any_other_variable_is_refused(reference):
     box = SecretBox("a" * 43 + "=", {"PATH": "x", "LOOM_SECRETS_KEY": "x"})
 

@@ -39,6 +39,7 @@ from tests.factories.agents import (
     make_workspace,
     open_fence,
 )
+from tests.requirements import requirement
 from tests.support.wire_server import WireServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -240,6 +241,7 @@ def test_a_call_that_a_person_changed_runs_as_they_changed_it(workspace_id, serv
     }
 
 
+@requirement("bad_days.prompt_injection")
 def test_a_scene_that_forbids_a_tool_makes_a_violation(workspace_id):
     scene_create(workspace_id=workspace_id, slug="reader", deny_tags=["write"])
     agent_id = make_agent(workspace_id, tools=["remember"], scenes=["reader"])
@@ -249,6 +251,7 @@ def test_a_scene_that_forbids_a_tool_makes_a_violation(workspace_id):
 
     assert "Not allowed" in result.text
     assert Violation.objects.get().tool == "remember"
+    assert not MemoryEntry.objects.exists()
 
 
 def test_a_tool_that_is_switched_off_is_not_offered(workspace_id, server):
@@ -424,6 +427,7 @@ def test_without_any_model_the_reader_says_what_it_is(settings):
     assert result.stop == "answered"
 
 
+@requirement("environment.model")
 def test_the_only_listed_model_is_used_when_none_is_named(workspace_id):
     assert wiring.model_describe(workspace_id)["model"] == "local"
 

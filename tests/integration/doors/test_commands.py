@@ -1,15 +1,22 @@
 """The commands that are doors: what they print, and how they end."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import (
+    CommandError,
+    call_command,
+)
+from django.db import connections
 
 from cluster.models import Task
 from cluster.selectors.tasks import task_detail
 from loomsite.access import services
 from loomsite.access.models import ApiKey, Workspace
 from tests.factories.access import make_key, make_tenant
+from tests.factories.cluster import FakeWorld, asks, failed, work
+from tests.processes import poll
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +28,7 @@ def running(service_urls, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", service_urls.database_url)
 
 
+@requirement("commands.exit_codes")
 @pytest.mark.parametrize(
     "arguments",
     [[""], ["  "], ["x" * 100_001], ["\x1b[2J"],
@@ -54,6 +62,49 @@ def test_submit_prints_the_task_object_as_json(capsys):
 
     task = json.loads(capsys.readouterr().out)
     assert task == task_detail(workspace_id=tenant.workspace_id, task_id=task["id"])
+
+
+@requirement("commands.json")
+def test_mcp_tells_what_it_serves_as_one_object(capsys):
+    make_tenant("default")
+
+    call_command("mcp", "--json")
+
+    served = json.loads(capsys.readouterr().out)
+    assert {"submit_task", "get_task", "recall", "schedule_task"} <= set(served["tools"])
+    assert {"task://{id}", "cluster://status"} <= set(served["resources"])
+    assert served["prompts"] == ["delegate", "research", "review_task", "triage_failures"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("world", "code", "status"),
+    [
+        (FakeWorld(), 0, "succeeded"),
+        (FakeWorld(run=lambda _view, _step: failed("no idea")), 1, "failed"),
+        (FakeWorld(run=asks), 3, "input_required"),
+    ],
+)
+@requirement("commands.exit_codes")
+def test_submit_that_waits_ends_as_the_task_does(world, code, status, capsys):
+    make_tenant("default")
+    with ThreadPoolExecutor(1) as worker:
+        working = worker.submit(_worked_on, world)
+
+        with pytest.raises(SystemExit) as caught:
+            call_command("submit", "x", "--wait", "--timeout", "60", "--json")
+
+        working.result(60)
+    assert caught.value.code == code
+    assert json.loads(capsys.readouterr().out)["status"] == status
+
+
+def _worked_on(world):
+    """Drive the first task there is, as a worker would."""
+    try:
+        poll(lambda: work(world) > 0, timeout_s=60)
+    finally:
+        connections.close_all()
 
 
 def test_submit_with_a_key_goes_to_its_workspace(settings, capsys):

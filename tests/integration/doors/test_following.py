@@ -11,6 +11,7 @@ from cluster.selectors.tasks import task_events
 from cluster.services.tasks import task_cancel, task_submit
 from loomsite.access.bridge import db
 from tests.factories.access import make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -105,6 +106,7 @@ async def test_a_stream_gives_what_happened_what_happens_and_ends_with_the_task(
     assert frames(body) == [(str(event["seq"]), event["type"], event) for event in events]
 
 
+@requirement("http.events")
 async def test_a_stream_resumes_behind_the_last_event_the_client_saw():
     where = await prepared()
     await db(task_cancel, **where, actor="test")

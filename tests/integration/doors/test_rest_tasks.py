@@ -15,6 +15,7 @@ from cluster.selectors.tasks import task_detail
 from cluster.services.tasks import task_submit
 from loomsite.access.bridge import db
 from tests.factories.access import client_with, make_key, make_tenant
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
 TASKS = "/api/v1/tasks"
@@ -48,6 +49,7 @@ def ended(tenant, status="succeeded", **fields):
     return task_id
 
 
+@requirement("http.submit")
 def test_a_submitted_task_is_created_and_shown_whole():
     tenant = make_tenant()
 
@@ -75,6 +77,7 @@ def test_detail_is_what_submission_returned():
     assert tenant.client().get(f"{TASKS}/{created['id']}/").json() == created
 
 
+@requirement("http.idempotency")
 def test_the_same_idempotency_key_returns_the_same_task():
     client = make_tenant().client()
     body = {"goal": "Once."}
@@ -182,6 +185,7 @@ def test_the_wrong_field_of_a_submission_is_named():
     assert [error["field"] for error in response.json()["errors"]] == ["min_score"]
 
 
+@requirement("http.lists")
 def test_a_list_shows_summaries_newest_first():
     tenant = make_tenant()
     ids = [submitted(tenant, goal) for goal in ("one", "two", "three")]
@@ -193,6 +197,7 @@ def test_a_list_shows_summaries_newest_first():
     assert "answer" not in page["results"][0]
 
 
+@requirement("http.lists")
 def test_following_next_visits_each_task_once():
     tenant = make_tenant()
     ids = {submitted(tenant, f"goal {number}") for number in range(5)}
@@ -221,6 +226,7 @@ def test_a_list_can_be_narrowed_to_a_status():
     [{"status": "nonsense"}, {"cursor": "x"}, {"cursor": "\x00"}, {"limit": "0"}, {"limit": "101"},
      {"limit": "x"}],
 )  # fmt: skip
+@requirement("http.lists")
 def test_a_list_query_that_makes_no_sense_is_400(query):
     assert problem_of(make_tenant().client().get(TASKS, query))[0] == 400
 
@@ -375,6 +381,7 @@ def test_an_id_that_is_none_is_404(task_id):
 
 
 @pytest.mark.parametrize("path", READS)
+@requirement("http.scopes")
 def test_reading_needs_its_scope(path):
     tenant = make_tenant()
     task_id = submitted(tenant)
@@ -384,6 +391,7 @@ def test_reading_needs_its_scope(path):
 
 
 @pytest.mark.parametrize(("path", "body"), [("", {"goal": "x"}), *WRITES])
+@requirement("http.scopes")
 def test_writing_needs_its_scope(path, body):
     tenant = make_tenant()
     task_id = submitted(tenant)
@@ -394,10 +402,12 @@ def test_writing_needs_its_scope(path, body):
 
 
 @pytest.mark.parametrize("path", [TASKS, *(f"{TASKS}/{NOBODY}{path}" for path in READS)])
+@requirement("http.scopes")
 def test_nobody_reads_without_a_key(path):
     assert problem_of(APIClient().get(path)) == (401, "access.not_authenticated")
 
 
+@requirement("http.events")
 def test_events_are_numbered_without_gaps_and_can_be_continued():
     tenant = make_tenant()
     task_id = submitted(tenant)
@@ -426,6 +436,7 @@ def test_an_events_query_that_makes_no_sense_is_400(query):
 
 
 @pytest.mark.django_db(transaction=True)
+@requirement("http.events")
 async def test_events_are_a_stream_for_who_accepts_one(http):
     tenant = await db(make_tenant)
     task_id = await db(submitted, tenant)
