@@ -117,6 +117,8 @@ async def run_agent(
     claim is lost and nothing more was written. It is called first in each transaction that writes.
     """
     parts = _parts()
+    if request.workspace_id not in parts.prepared:  # a person may be asked about one of its tools
+        await db(workspace_prepare, request.workspace_id)
     return await running.run(
         request,
         source=parts.source,
