@@ -28,12 +28,23 @@ from loomsite.access.admin.reach import OPERATOR
 @admin.register(Domain)
 class DomainAdmin(ClusterAdmin):
     adds = changes = OPERATOR
-    list_display = ("slug", short("description", chars=120))
+    list_display = (
+        "slug", short("description", chars=120), "state", "origin", number("task_n"),
+        ago("seen_at"),
+    )  # fmt: skip
+    list_filter = ("state", "origin")
     search_fields = ("slug", "description")
     add_fieldsets = ((None, {"fields": ("workspace", "slug", "description")}),)
-    change_fieldsets = add_fieldsets
-    readonly_fields = ("slug",)  # capabilities and goals refer to it
-    empty = "Domains are kinds of work; a goal is compared with their descriptions."
+    change_fieldsets = (
+        *add_fieldsets,
+        ("Learned", {"fields": ("state", "origin", "task_n", "seen_at")}),
+    )
+    # Capabilities and goals refer to the slug; the rest follows the goals that come in.
+    readonly_fields = ("slug", "state", "origin", "task_n", "seen_at")
+    empty = (
+        "Domains are kinds of work; a goal is compared with their descriptions. Goals unlike all "
+        "of them that are like one another form a new one."
+    )
 
 
 @admin.register(Family)

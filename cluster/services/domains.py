@@ -6,6 +6,7 @@ from datetime import datetime
 from cluster.core import domains
 from cluster.models import Domain, Task
 from cluster.services.books import factors_renew, market_ensure
+from cluster.services.journal import event_append
 
 GOAL_KEPT = 160
 RENEW_EACH = 10
@@ -24,7 +25,7 @@ def centroids_fill(*, workspace_id: str, vectors: Mapping[str, Sequence[float]])
 
 
 def goal_seen(*, task: Task, embedding: Sequence[float], now: datetime) -> None:
-    """Let the domains of a workspace learn from a task's goal, in the caller's transaction."""
+    """Let the domains of a workspace learn from a locked task's goal; the caller saves the task."""
     workspace_id = str(task.workspace_id)
     rows = [
         row
@@ -50,7 +51,8 @@ def goal_seen(*, task: Task, embedding: Sequence[float], now: datetime) -> None:
     row.seen_at = now
     if row.state == Domain.State.FORMING:
         row.description = f"{row.description}\n{_line(task.goal)}"[: domains.BORN_AT * GOAL_KEPT]
-        _born(row)
+        if _born(row):
+            event_append(task, "domain.born", now, domain=row.slug, task_count=int(row.task_n))
     row.save(update_fields=["centroid", "task_n", "seen_at", "state", "slug", "description"])
     settled = row.state == Domain.State.ACTIVE
     if settled and (row.task_n < RENEW_EACH or row.task_n % RENEW_EACH == 0):
@@ -81,16 +83,17 @@ def _begin(task: Task, embedding: Sequence[float], rows: Sequence[Domain], now: 
     )
 
 
-def _born(row: Domain) -> None:
+def _born(row: Domain) -> bool:
     """Make a domain of a kind of work that was seen often enough, while there is room for it."""
     active = Domain.objects.filter(workspace_id=row.workspace_id, state=Domain.State.ACTIVE)
     taken = frozenset(active.values_list("slug", flat=True))
     if row.task_n < domains.BORN_AT or len(taken) >= domains.DOMAINS_MAX:
-        return
+        return False
     goals = row.description.splitlines()
     row.slug = domains.named(goals, taken=taken)
     row.description = "work like: " + " · ".join(goals)
     row.state = Domain.State.ACTIVE
+    return True
 
 
 def _line(goal: str) -> str:
