@@ -59,13 +59,14 @@ def chunks_write(chunks: Sequence[NewChunk]) -> list[int]:
     return ids
 
 
-def chunks_remove(chunk_ids: Sequence[int]) -> None:
+def chunks_remove(chunk_ids: Iterable[int]) -> None:
     """Remove chunks and all that was derived from them."""
-    if not chunk_ids:
+    ids = list(chunk_ids)
+    if not ids:
         return
     with connection.cursor() as cursor:
         for statement in _REMOVE:
-            cursor.execute(statement, [list(chunk_ids)])
+            cursor.execute(statement, [ids])
 
 
 def chunks_move(places: Sequence[tuple[int, Place]]) -> None:

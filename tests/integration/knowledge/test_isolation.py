@@ -33,9 +33,10 @@ class Ours:
             documents=[files.text_document("plan", SECRET)],
         )
         self.document_id = str(result.document_id)
+        scopes: list[dict[str, Any]] = [{}, {"scope": "session", "scope_id": "s"}]
         self.memory_ids = [
             memory_remember(workspace_id=workspace_id, text=SECRET, subject="ada", **scope)
-            for scope in ({}, {"scope": "session", "scope_id": "s"})
+            for scope in scopes
         ]
 
     def rows(self) -> list[Any]:
