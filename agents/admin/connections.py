@@ -16,6 +16,7 @@ from loomsite.access.admin.buttons import RowAction
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.display import ago, badge, cut, short, words
 from loomsite.access.admin.reach import OPERATOR
+from loomsite.access.admin.workspaces import workspaces_of
 from loomsite.access.core.errors import InputInvalid
 
 _TOOLS_SHOWN = 200
@@ -245,7 +246,12 @@ class ToolAdmin(AgentsAdmin):
             reason=True, when=_is_held,
         ),
     )  # fmt: skip
-    empty = "Built-in tools appear when a worker starts; others come from MCP connections."
+    empty = "Built-in tools are here with the first workspace; others come from MCP connections."
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        for home in workspaces_of(request):  # a new one has not shown its tools anywhere yet
+            wiring.workspace_prepare(str(home.pk))
+        return super().changelist_view(request, extra_context)
 
     @display(description="review", label={"changed": "warning", "gone": "danger"})
     def review(self, tool: Tool) -> str | None:

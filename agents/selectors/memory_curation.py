@@ -1,8 +1,8 @@
 """Memories as a curator looks at them: what is new, unused, contradicting, used most, fading."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.db.models import (
     Avg,
@@ -19,12 +19,14 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from agents.core.errors import NotFound
-from agents.models import MemoryEntry, MemoryUse
+from agents.models import MemoryEntry, MemoryUse, Run
 from agents.selectors.memories import memory_value
 from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.paging import is_uuid
 
-VIEWS = ("new", "unused", "contradicting", "most_used", "pending", "fading", "expired")
+_NEWEST_RUNS = 5_000  # whose uses are counted
+_OLDEST = 20_000  # entries among which the unused ones are looked for
+_NEWEST_TOPICS = 20_000  # entries among which contradictions are looked for
 _NEW = timedelta(days=7)
 _REPLACED = timedelta(days=30)
 _FADING_RUNS = 3
@@ -35,14 +37,19 @@ _MOST_USES = 100
 def memory_view(*, workspace_id: str, view: str, limit: int = 50) -> list[dict[str, Any]]:
     """Return entries of one view, with how often they were used and how those runs did.
 
+    However much is kept, a view looks at the newest runs, the oldest entries or the newest topics
+    alone, as many as the constants above say.
+
     Raises:
         InputInvalid: There is no such view.
     """
     if view not in VIEWS:
         message = f"Use one of {', '.join(VIEWS)}."
         raise InputInvalid(f"view: {message}", errors=(FieldError(field="view", message=message),))
-    rows = _view(workspace_id, view)[: max(0, limit)]
-    return [_with_uses(row) for row in rows]
+    ids = list(_VIEWS[view](workspace_id, timezone.now())[: max(0, limit)])
+    counted = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids))
+    found = {row.pk: row for row in counted}
+    return [_with_uses(found[pk]) for pk in ids if pk in found]
 
 
 def memory_detail(*, workspace_id: str, memory_id: str) -> dict[str, Any]:
@@ -105,33 +112,66 @@ def memory_help(*, workspace_id: str) -> dict[str, dict[str, float | int | None]
     return {"with": _summed(scores[False]), "without": _summed(scores[True])}
 
 
-def _view(workspace_id: str, view: str) -> "QuerySet[MemoryEntry]":
-    now = timezone.now()
-    rows = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id))
+def _all(workspace_id: str) -> "QuerySet[MemoryEntry]":
+    return MemoryEntry.objects.filter(workspace_id=workspace_id)
+
+
+def _kept(workspace_id: str, now: datetime) -> "QuerySet[MemoryEntry]":
     holds = Q(valid_until__isnull=True) | Q(valid_until__gt=now)
-    kept = rows.filter(holds).exclude(review=MemoryEntry.Review.REJECTED)
-    views = {
-        "new": kept.filter(created_at__gt=now - _NEW).order_by("-created_at", "pk"),
-        "unused": kept.filter(used=0).order_by("created_at", "pk"),
-        "contradicting": rows.filter(_contradicted(now)).order_by(
-            "scope", "scope_id", "topic", "-created_at", "pk"
-        ),
-        "most_used": kept.filter(used__gt=0).order_by("-used", "pk"),
-        "pending": rows.filter(review=MemoryEntry.Review.PENDING).order_by("created_at", "pk"),
-        "fading": kept.filter(scored__gte=_FADING_RUNS, helped__lt=_FADING_MEAN).order_by(
-            "helped", "-used", "pk"
-        ),
-        "expired": rows.filter(valid_until__lte=now).order_by("-valid_until", "pk"),
-    }
-    return views[view]
+    return _all(workspace_id).filter(holds).exclude(review=MemoryEntry.Review.REJECTED)
 
 
-def _contradicted(now: Any) -> Q:  # noqa: ANN401 -- a moment
+def _new(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
+    rows = _kept(workspace_id, now).filter(created_at__gt=now - _NEW)
+    return rows.order_by("-created_at", "-pk").values_list("pk", flat=True)
+
+
+def _unused(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
+    oldest = _kept(workspace_id, now).order_by("created_at", "pk")
+    used = MemoryUse.objects.filter(memory=OuterRef("pk"), held_out=False)
+    rows = MemoryEntry.objects.filter(~Exists(used), pk__in=oldest.values("pk")[:_OLDEST])
+    return rows.order_by("created_at", "pk").values_list("pk", flat=True)
+
+
+def _most_used(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
+    rows = _uses(workspace_id, now).annotate(n=Count("pk"))
+    return rows.order_by("-n", "memory").values_list("memory", flat=True)
+
+
+def _fading(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
+    scored = _uses(workspace_id, now).annotate(
+        n=Count("outcome"), mean=Avg(F("outcome"), output_field=FloatField())
+    )
+    rows = scored.filter(n__gte=_FADING_RUNS, mean__lt=_FADING_MEAN)
+    return rows.order_by("mean", "-n", "memory").values_list("memory", flat=True)
+
+
+def _uses(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- uses by entry
+    """Return the uses by the newest runs of entries that are kept, grouped by entry."""
+    runs = Run.objects.filter(workspace_id=workspace_id).order_by("-started_at", "-pk")
+    holds = Q(memory__valid_until__isnull=True) | Q(memory__valid_until__gt=now)
+    rows = MemoryUse.objects.filter(holds, run__in=runs.values("pk")[:_NEWEST_RUNS], held_out=False)
+    rows = rows.exclude(memory__review=MemoryEntry.Review.REJECTED)
+    return rows.order_by().values("memory")
+
+
+def _pending(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401, ARG001 -- ids; as all views
+    rows = _all(workspace_id).filter(review=MemoryEntry.Review.PENDING)
+    return rows.order_by("created_at", "pk").values_list("pk", flat=True)
+
+
+def _expired(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
+    rows = _all(workspace_id).filter(valid_until__lte=now)
+    return rows.order_by("-valid_until", "-pk").values_list("pk", flat=True)
+
+
+def _contradicting(workspace_id: str, now: datetime) -> Any:  # noqa: ANN401 -- ids
     """Entries of a topic on which another one of their scope says something else, now or lately."""
     recent = Q(valid_until__isnull=True) | Q(valid_until__gt=now - _REPLACED)
     rivals = (
         MemoryEntry.objects.filter(
             recent,
+            ~Q(topic=""),
             workspace_id=OuterRef("workspace_id"),
             scope=OuterRef("scope"),
             scope_id=OuterRef("scope_id"),
@@ -141,7 +181,24 @@ def _contradicted(now: Any) -> Q:  # noqa: ANN401 -- a moment
         .exclude(text_sha256=OuterRef("text_sha256"))
         .exclude(review=MemoryEntry.Review.REJECTED)
     )
-    return recent & ~Q(topic="") & ~Q(review=MemoryEntry.Review.REJECTED) & Q(Exists(rivals))
+    settled = _all(workspace_id).filter(~Q(topic="")).order_by("-created_at", "-pk")
+    rows = MemoryEntry.objects.filter(
+        recent, Exists(rivals), pk__in=settled.values("pk")[:_NEWEST_TOPICS]
+    ).exclude(review=MemoryEntry.Review.REJECTED)
+    ordered = rows.order_by("scope", "scope_id", "topic", "-created_at", "pk")
+    return ordered.values_list("pk", flat=True)
+
+
+_VIEWS: Final[Mapping[str, Callable[[str, datetime], Any]]] = {
+    "new": _new,
+    "unused": _unused,
+    "contradicting": _contradicting,
+    "most_used": _most_used,
+    "pending": _pending,
+    "fading": _fading,
+    "expired": _expired,
+}
+VIEWS = tuple(_VIEWS)
 
 
 def _rivals(row: MemoryEntry) -> Sequence[MemoryEntry]:

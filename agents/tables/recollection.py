@@ -90,8 +90,23 @@ class MemoryEntry(models.Model):
             ),
             models.Index(
                 fields=["workspace", "scope", "scope_id", "topic"],
-                condition=~Q(topic="") & Q(valid_until__isnull=True),
-                name="agents_memory_topic",
+                condition=~Q(topic=""),
+                name="agents_memory_topics",
+            ),
+            models.Index(
+                fields=["workspace", "-created_at", "-id"],
+                condition=~Q(topic=""),
+                name="agents_memory_newest_topics",
+            ),
+            models.Index(
+                fields=["workspace", "created_at", "id"],
+                condition=Q(review="pending"),
+                name="agents_memory_pending",
+            ),
+            models.Index(
+                fields=["workspace", "-valid_until", "-id"],
+                condition=Q(valid_until__isnull=False),
+                name="agents_memory_ended",
             ),
             models.Index(
                 fields=["workspace", "subject"],

@@ -21,6 +21,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from agents.selectors.memory_curation import VIEWS
 from benchmarks.admin import rows
 from cluster.models import Task
 from loomsite.access.models import Membership
@@ -107,13 +108,22 @@ def _pages(long_run: str, workspace_id: str) -> Iterator[Page]:
     for part in getattr(admin.site._registry[Task], "parts", ()):  # noqa: SLF001 -- the only list there is
         address = reverse("admin:cluster_task_part", args=[long_run, part.name])
         yield Page(f"task page of 2,000 steps: {part.name}", address, MOST_MS_OF_A_LONG_RUN)
+    curate = reverse("admin:agents_memoryentry_curate")
+    for view in VIEWS:
+        yield Page(f"agents.memoryentry/curate?{view}", f"{curate}?workspace=big&view={view}")
     for model, site in admin.site._registry.items():  # noqa: SLF001 -- the only list there is
         label = model._meta.label_lower  # noqa: SLF001 -- Django's public hook
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"  # noqa: SLF001 -- as above
         yield Page(label, reverse(f"{name}_changelist"))
+        for page in getattr(site, "list_pages", ()):
+            yield Page(f"{label}/{page.name}", reverse(f"{name}_{page.name}"))
         row = _row_of(site, workspace_id)
         if row is not None:
             yield Page(f"{label} (a row)", reverse(f"{name}_change", args=[row]))
+            for page in getattr(site, "row_pages", ()):
+                yield Page(
+                    f"{label} (a row)/{page.name}", reverse(f"{name}_{page.name}", args=[row])
+                )
         if getattr(site, "adds", None):
             yield Page(f"{label} (add)", reverse(f"{name}_add"))
 

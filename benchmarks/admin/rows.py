@@ -439,7 +439,6 @@ def _runs(f: Filler) -> None:
 def _knowledge(f: Filler) -> None:
     f.fill(
         "agents.MemoryEntry",
-        f.count // 5,
         id=of("memory"),
         workspace_id=f.home(),
         scope="'workspace'",
@@ -447,13 +446,15 @@ def _knowledge(f: Filler) -> None:
         text="'Fact number ' || i",
         importance="0.5",
         text_sha256="md5('a' || i) || md5('b' || i)",
-        review="'accepted'",
+        review="CASE WHEN i % 50000 = 0 THEN 'pending' ELSE 'accepted' END",
+        topic=f"CASE WHEN i % 4 = 0 THEN 'topic-' || i % {max(f.count // 8, 1)} ELSE '' END",
+        valid_until=f"CASE WHEN i % 10 = 3 THEN {f.at()} END",
         created_at=f.at(),
         valid_from=f.at(),
     )
     f.fill(
-        "agents.MemoryUse",
-        f.count // 5,
+        "agents.MemoryUse",  # the older half of the entries was used, the newer half never
+        f.count // 2,
         memory_id=of("memory"),
         run_id=of("run"),
         score="0.5",

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.http import urlencode
 
+from agents import wiring
 from agents.admin.catalogue import AgentPages
 from agents.models import Agent, AgentVersion, Run
 from agents.selectors.agent_pages import agent_memories, agent_tools
@@ -73,6 +74,7 @@ class AgentAdmin(AgentPages):
     def record_view(self, request: HttpRequest, agent: Agent) -> HttpResponse:
         """Show what is believed of an agent, and what it did and remembers."""
         home = self.home(agent)
+        wiring.workspace_prepare(home)
         node = AgentNode.objects.select_related("family").filter(agent=agent).first()
         recent = standing.recent_of([node.pk])[node.pk] if node else None
         runs = Run.objects.filter(agent=agent).defer("answer", "citations")

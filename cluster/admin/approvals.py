@@ -121,8 +121,9 @@ class ApprovalAdmin(ClusterAdmin):
         """Take other arguments for a tool call, with a reason, and approve it with them."""
         back = back_of(request) or self.page_url_of(approval)
         if approval.status != Approval.Status.OPEN or not inbox.editable(approval):
-            messages.warning(request, "This call cannot be changed any more.")
-            return HttpResponseRedirect(back)
+            return self.page(
+                request, "approval_edit", "Change the call", row=approval, is_over=True, back=back
+            )
         asked = json_text(asked_arguments(approval))
         typed, reason = request.POST.get("arguments", asked), reason_of(request)
         faults: list[str] = []

@@ -99,6 +99,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 "title": name,
                 "icon": icon,
                 "link": reverse(f"admin:{_FIRST.get(page, _address(page))}"),
+                "list": reverse(f"admin:{page.partition(':')[0]}_changelist"),
             }
             for name, icon, page in items
             if (model := page.partition(":")[0]) in pages
@@ -106,6 +107,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         ]
         if shown:
             groups.append({"title": title, "separator": True, "items": shown})
+    _mark(request.path, [item for group in groups for item in group["items"]])
     pulse = {"title": "Pulse", "icon": "ecg_heart", "link": reverse("admin:index")}
     first = groups[0]["items"] if groups and groups[0]["title"] == _GROUPS[0][0] else []
     waiting = questions_waiting(request)
@@ -113,6 +115,17 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         if item["title"] == "Approvals" and waiting:
             item.update(badge=str(waiting), badge_variant="warning")
     return [{"items": [pulse, *first]}, *(groups[1:] if first else groups)]
+
+
+def _mark(path: str, items: list[dict[str, Any]]) -> None:
+    """Mark the item whose address says most of where the person is; of several the first."""
+    said = [
+        max(len(link) if path.startswith(link) else 0 for link in (item["link"], item.pop("list")))
+        for item in items
+    ]
+    here = said.index(max(said)) if any(said) else None
+    for place, item in enumerate(items):
+        item["active"] = lambda _request, own=place == here: own
 
 
 def _address(page: str) -> str:

@@ -74,7 +74,7 @@ def _furnished() -> dict[str, str]:
     import django  # noqa: PLC0415 -- after the environment is complete
 
     django.setup()
-    from agents.models import Run  # noqa: PLC0415 -- as above
+    from agents.models import Agent, Approval, Run, Skill  # noqa: PLC0415 -- as above
     from cluster.models import AgentNode, Blueprint, Task  # noqa: PLC0415 -- as above
     from loomsite.access.models import Workspace  # noqa: PLC0415 -- as above
     from tests.support.showing import furnish  # noqa: PLC0415 -- as above
@@ -89,8 +89,17 @@ def _furnished() -> dict[str, str]:
         "node": ("cluster/agentnode", AgentNode.objects.filter(workspace=workspace).first()),
         "blueprint": ("cluster/blueprint", Blueprint.objects.filter(workspace=workspace).first()),
         "run": ("agents/run", Run.objects.filter(workspace=workspace).first()),
+        "skill": ("agents/skill", Skill.objects.filter(workspace=workspace).first()),
+        "call": ("agents/approval", Approval.objects.filter(key="call-1").first(), "edit"),
+        "record": ("agents/agent", Agent.objects.filter(workspace=workspace).first(), "record"),
+        "merge": ("cluster/agentnode", AgentNode.objects.filter(workspace=workspace).first(),
+                  "merge"),
+    }  # fmt: skip
+    rows = {
+        name: f"{at}/{row.pk}/{(*page, 'change')[0]}/"
+        for name, (at, row, *page) in found.items()
+        if row is not None
     }
-    rows = {name: f"{at}/{row.pk}/change/" for name, (at, row) in found.items() if row is not None}
     return {
         "pulse": "", "tasks": "cluster/task/", "submit": "cluster/task/add/", **rows,
         "inbox": "agents/approval/inbox/", "workers": "cluster/worker/",
@@ -100,6 +109,12 @@ def _furnished() -> dict[str, str]:
         "memory": "agents/memoryentry/", "documents": "knowledge/document/",
         "rewards": "cluster/reward/", "schedules": "cluster/schedule/",
         "endpoints": "agents/endpoint/", "empty": "agents/mcpconnection/",
+        "leaderboard": "agents/agent/leaderboard/?workspace=demo",
+        "lineage": "cluster/blueprint/lineage/",
+        "curate": "agents/memoryentry/curate/", "upload": "knowledge/document/upload/",
+        "search": "knowledge/collection/search/?q=backup",
+        "judge": "cluster/calibrationcase/judge/",
+        "reliability": "cluster/calibration/reliability/", "webhooks": "cluster/webhook/",
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from agents.models import (
     Endpoint,
     MemoryEntry,
     Skill,
+    Tool,
     UsageEntry,
 )
 from cluster.models import AgentNode, Event, PhaseRecord, Schedule, Task, Worker
@@ -94,6 +95,14 @@ def _waiting(workspace: Workspace, now: datetime, agents: list[Agent]) -> None:
         status="input_required", phase="execute", phase_started_at=now, started_at=now,
         door="admin", actor="user:olga", agent=agents[0] if agents else None,
         progress_message="waits for an answer",
+    )  # fmt: skip
+    Tool.objects.create(
+        workspace=workspace, name="send_mail", description="Send a letter to people outside.",
+        tags=["write", "network"], effect=True, source="mcp", parameters={
+            "type": "object", "required": ["to", "subject"], "properties": {
+                "to": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                "subject": {"type": "string", "maxLength": 200},
+                "attach": {"type": "array", "items": {"type": "string"}}}},
     )  # fmt: skip
     Approval.objects.create(
         workspace=workspace, task_id=asked.pk, key="call-1", kind="approval",

@@ -7,6 +7,7 @@ from loomsite.access.admin.reach import VIEWER, reach_of
 from loomsite.access.models import Workspace
 
 _MOST = 100
+_LAST = "loom_workspace"  # of the session
 
 
 def workspaces_of(request: HttpRequest, role: str = VIEWER) -> list[Workspace]:
@@ -15,13 +16,16 @@ def workspaces_of(request: HttpRequest, role: str = VIEWER) -> list[Workspace]:
 
 
 def chosen_workspace(request: HttpRequest, role: str = VIEWER) -> Workspace | None:
-    """Return the workspace that the address names, else the person's first.
+    """Return the workspace that the address names, else the one looked at last, else the first.
 
     Another's is like one that does not exist.
     """
     rows = _own(request, role)
     named = request.GET.get("workspace", "") or request.POST.get("workspace", "")
-    found = rows.filter(slug=named.replace("\x00", "")).first() if named else None
+    wanted = named.replace("\x00", "") or request.session.get(_LAST, "")
+    found = rows.filter(slug=wanted).first() if wanted else None
+    if found is not None and request.session.get(_LAST) != found.slug:
+        request.session[_LAST] = found.slug
     return found or rows.first()
 
 

@@ -42,7 +42,7 @@
     const across = wanted.sideways;
     const value = (number) => `${wanted.prefix || ""}${number}${wanted.suffix || ""}`;
     const numbers = axis({ maxTicksLimit: 5, callback: value, precision: wanted.whole ? 0 : undefined });
-    const names = { ...axis({ autoSkip: !across, maxTicksLimit: 8 }), grid: { display: false } };
+    const names = { ...axis({ autoSkip: !across, maxTicksLimit: 6 }), grid: { display: false } };
     return {
       animation: false,
       maintainAspectRatio: false,

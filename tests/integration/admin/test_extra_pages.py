@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from loomsite.access.admin.base import LoomAdmin
+from loomsite.access.models import Workspace
 from tests.integration.admin.seeding import EVIL, Seeds, member, person
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +31,11 @@ def _client(user) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+@pytest.fixture
+def root() -> Client:
+    return _client(person("root", is_superuser=True))
 
 
 def _seeded(slug: str) -> Seeds:
@@ -109,3 +115,36 @@ def test_a_page_about_no_rows_says_what_to_do_next(label, name) -> None:
     _, shown = _count(root, _url(label, name))
 
     assert "lm-empty" in shown or "lm-none" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "here"),
+    [
+        ("agents_agent_leaderboard", [], "Leaderboard"),
+        ("agents_agent_add", [], "Agents"),
+        ("agents_approval_changelist", [], "Approvals"),
+        ("cluster_blueprint_lineage", [], "Lineage"),
+        ("knowledge_collection_search", [], "Try a search"),
+        ("index", [], "Pulse"),
+    ],
+)
+def test_the_sidebar_marks_the_one_page_that_is_open(name, args, here, root) -> None:
+    Seeds("alpha")
+
+    shown = root.get(reverse(f"admin:{name}", args=args)).context["sidebar_navigation"]
+
+    assert [item["title"] for group in shown for item in group["items"] if item["active"]] == [here]
+
+
+def test_pages_of_one_workspace_show_the_one_that_was_looked_at_last(root) -> None:
+    Workspace.objects.create(slug="first", name="First")
+    Workspace.objects.create(slug="second", name="Second")
+    board, curate = "admin:agents_agent_leaderboard", "admin:agents_memoryentry_curate"
+
+    before = root.get(reverse(curate)).context["home"].slug
+    root.get(reverse(board), {"workspace": "second"})
+    after = root.get(reverse(curate)).context["home"].slug
+    root.get(reverse(board), {"workspace": "nowhere"})
+
+    assert (before, after) == ("first", "second")
+    assert root.get(reverse(curate)).context["home"].slug == "second"

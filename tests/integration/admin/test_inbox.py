@@ -219,7 +219,7 @@ def test_a_call_is_changed_before_it_is_approved(client, seeds) -> None:
         "Ann left",
     )
     assert question.edited == {"to": "Bob"}
-    assert "cannot be changed any more" in again.content.decode()
+    assert "no call here that can be changed" in again.content.decode()
     entry = AuditEntry.objects.get(action="approval.edit")
     assert (entry.actor, entry.door, entry.reason) == ("user:olga", "admin", "Ann left")
     assert entry.detail["edited"] == '{"to": "Bob"}'
@@ -264,7 +264,8 @@ def test_what_is_no_call_to_approve_has_no_page_to_change_it(fields, client, see
 
     answer = client.get(url)
 
-    assert answer.status_code == 302
+    assert "no call here that can be changed" in answer.content.decode()
+    assert 'name="arguments"' not in answer.content.decode()
     assert url not in client.get(_inbox()).content.decode()
 
 
