@@ -81,6 +81,7 @@ PROMISES: Final[dict[str, str]] = {
     "life.second_cycle": "a rejected answer gets a second cycle that knows what was wrong",
     "life.settle_once": "capability is updated once per task, cycle, node and evaluation",
     "life.ledger": "a family rebuilt from its ledger equals the live one",
+    "life.slots": "fifty auctions at once never give a slot to two",
     "life.ask_once": "a question parks the task and is answered once",
     "life.cancel": "cancel reaches children, and gives every slot back",
     "life.deadline": "a deadline ends a task, also one that waits",
