@@ -280,6 +280,53 @@ def test_parts_that_nobody_scored_share_in_the_whole_by_what_was_expected_of_the
     assert_all_let_go()
 
 
+@requirement("life.settle_once")
+@pytest.mark.parametrize("online", [True, False])
+def test_parts_teach_as_they_finish_or_at_the_end_of_the_whole_and_once(
+    workspace_id: str, *, online: bool
+) -> None:
+    Workspace.objects.filter(id=workspace_id).update(settings={"online_learning": online})
+    seen: list[int] = []
+
+    def run(_view: TaskView, step: RunAgent) -> RunOutcome:
+        seen.append(MarketEntry.objects.count())  # learned before this part begins
+        return answered(f"{step.goal} done")
+
+    goal = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds, see part 2"
+    task_id = submit(workspace_id, goal, max_cycles=1)
+    work(FakeWorld(run=run, replies={"judge": {"score": 0.8, "comment": ""}}))
+
+    assert seen == ([0, 1, 2] if online else [0, 0, 0])
+    lines = MarketEntry.objects.order_by("rev", "id")
+    assert [(e.kind, e.score) for e in lines] == [("score", 0.8)] * 3
+    assert {e.task_id for e in lines} == {t.id for t in Task.objects.filter(parent_id=task_id)}
+    assert Reward.objects.filter(task__parent_id=task_id).count() == 3
+    assert_all_let_go()
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_parts_of_parts_are_learned_from_once_in_both_modes(
+    workspace_id: str, *, online: bool
+) -> None:
+    Workspace.objects.filter(id=workspace_id).update(settings={"online_learning": online})
+
+    def plans(user: str) -> dict[str, Any]:
+        return plan(("c", []), ("d", [])) if "Do a." in user else plan(("a", []), ("b", []))
+
+    def sense(user: str) -> dict[str, Any]:
+        easy = any(f"Do {key}." in user for key in "bcd")
+        return EASY if easy else HARD
+
+    submit(workspace_id, max_cycles=1)
+    judge = {"score": 0.8, "comment": ""}
+    work(FakeWorld(replies={"sense": sense, "plan": plans, "judge": judge}))
+
+    assert Task.objects.count() == 5
+    settled = [e.task_id for e in MarketEntry.objects.all()]
+    assert sorted(map(str, settled)) == sorted(str(t.id) for t in Task.objects.all())
+    assert_all_let_go()
+
+
 def test_planner_parts_and_merge_are_charged_to_the_whole_and_to_splitting(
     workspace_id: str,
 ) -> None:

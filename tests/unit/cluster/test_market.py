@@ -154,6 +154,31 @@ def test_work_with_numbers_that_make_no_sense_teaches_nothing(wrong, field):
     assert caught.value.field == field
 
 
+@settings(max_examples=30, deadline=None)
+@given(HISTORY, st.floats(0, 1), st.floats(0.05, 0.95))
+def test_a_share_of_an_evaluation_teaches_less_than_all_of_it_and_no_share_nothing(
+    history, score, share
+):
+    standings, _, book = live(history)
+
+    def moved(part):
+        settled = learn(book, standings["a"], work(), score, share=part).settled
+        return settled.after.m - settled.before.m, settled.tau
+
+    none, some, all_ = moved(0.0), moved(share), moved(1.0)
+    assert none == pytest.approx((0.0, 0.0), abs=1e-3)  # but for what fades
+    assert abs(some[0]) <= abs(all_[0]) + 1e-3
+    assert some[0] * all_[0] >= -1e-6
+
+
+def test_a_share_that_is_none_teaches_nothing():
+    with pytest.raises(ScoreInvalid, match="share is 2"):
+        learn(
+            Book(space=SPACE), Standing(node=START["a"], family=skill.family_start()), work(),
+            0.5, share=2,
+        )  # fmt: skip
+
+
 def test_a_score_moves_the_channel_and_the_trust():
     _, _, book = live([("a", "code", 0.5, 0.9)] * 30)
 
