@@ -33,7 +33,7 @@ from cluster.models import (
 from cluster.runner import Happenings
 from cluster.services.books import book_load
 from cluster.services.claims import Renewal, claims_take, leases_renew
-from cluster.services.journal import ClockTimestamp, fence
+from cluster.services.journal import ClockTimestamp, event_append, fence, task_locked
 from cluster.services.population import node_create, population_ready
 from cluster.services.schedules import schedule_create, schedules_fire
 from cluster.services.settlement import score_settle
@@ -179,6 +179,23 @@ def test_a_task_that_is_stuck_in_a_transaction_does_not_cost_the_others_their_le
 
 
 # ---------------------------------------------------------------- what was said, once
+
+
+def test_an_event_whose_task_is_not_saved_is_an_error_and_takes_no_number(
+    workspace_id: str,
+) -> None:
+    task_id = submit(workspace_id)
+
+    def forgetful() -> None:
+        with transaction.atomic():
+            task, now = task_locked(workspace_id=workspace_id, task_id=task_id)
+            event_append(task, "task.forgotten", now)
+
+    with pytest.raises(AssertionError, match=r"Never written: \['task.forgotten'\]"):
+        forgetful()
+
+    assert_sound()
+    assert not Event.objects.filter(type="task.forgotten").exists()
 
 
 @requirement("life.events")
