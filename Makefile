@@ -4,7 +4,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-BENCHMARKS := market runtime retrieval durability api mcp
+BENCHMARKS := market market_postgres runtime retrieval durability api mcp admin
 ARGS ?=
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
