@@ -25,8 +25,8 @@ from loomsite.access.core.errors import FieldError, InputInvalid
 from loomsite.access.paging import is_uuid
 
 _NEWEST_RUNS = 5_000  # whose uses are counted
-_OLDEST = 20_000  # entries among which the unused ones are looked for
-_NEWEST_TOPICS = 20_000  # entries among which contradictions are looked for
+_OLDEST = 5_000  # entries among which the unused ones are looked for
+_NEWEST_TOPICS = 5_000  # entries among which contradictions are looked for
 _NEW = timedelta(days=7)
 _REPLACED = timedelta(days=30)
 _FADING_RUNS = 3

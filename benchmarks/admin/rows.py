@@ -34,12 +34,22 @@ Say = Callable[[str], None]
 
 
 class Filler:
-    """Fill tables with `INSERT … SELECT`; columns that are not named get a zero of their type."""
+    """Fill tables with `INSERT … SELECT`.
+
+    A column that has to have a value and is not named gets one of `self.usual`, by its name, else a
+    zero of its type.
+    """
 
     def __init__(self, *, count: int, big: str, other: str) -> None:
         self.count = count
         self.big = f"'{big}'::uuid"
         self._names = {"n": str(count), "big": f"'{big}'::uuid", "other": f"'{other}'::uuid"}
+        self.usual = {
+            "workspace_id": self.home(),
+            "task_id": of("task"),
+            "root_task_id": of("task"),
+            "run_id": of("run"),
+        }
 
     def home(self) -> str:
         """Return the expression of row i's workspace: one in ten is another tenant's."""
@@ -59,7 +69,10 @@ class Filler:
                 " AND is_identity = 'NO'",
                 [table],
             )
-            needed = {name: _ZERO.get(kind, "''") for name, kind in cursor.fetchall()}
+            needed = {
+                name: self.usual.get(name, _ZERO.get(kind, "''"))
+                for name, kind in cursor.fetchall()
+            }
             values = needed | columns
             names = ", ".join(f'"{name}"' for name in values)
             cursor.execute(
@@ -108,12 +121,11 @@ def _long(filler: Filler) -> int:
 
 
 def _population(f: Filler) -> None:
-    home, at = f.home(), f.at()
+    at = f.at()
     f.fill(
         "agents.Endpoint",
         2,
         id=of("endpoint"),
-        workspace_id=home,
         slug="'endpoint-' || i",
         base_url="'https://models.example.com/v1'",
         source="'operator'",
@@ -123,7 +135,6 @@ def _population(f: Filler) -> None:
         "agents.Agent",
         AGENTS,
         id=of("agent"),
-        workspace_id=home,
         slug="'agent-' || i",
         name="'Agent ' || i",
         max_steps="20",
@@ -139,18 +150,16 @@ def _population(f: Filler) -> None:
         "agents.AgentVersion",
         AGENTS,
         id=of("version"),
-        workspace_id=home,
         agent_id=of("agent"),
         number="1",
         spec="'{}'",
     )
-    f.fill("cluster.Domain", 20, workspace_id=home, slug="'domain-' || i", description="'Work'")
-    f.fill("cluster.Family", AGENTS, workspace_id=home, slug="'family-' || i", v="1", slope_v="1")
+    f.fill("cluster.Domain", 20, slug="'domain-' || i", description="'Work'")
+    f.fill("cluster.Family", AGENTS, slug="'family-' || i", v="1", slope_v="1")
     f.fill(
         "cluster.AgentNode",
         AGENTS,
         id=of("node"),
-        workspace_id=home,
         agent_id=of("agent"),
         family_id="i",
         v="1",
@@ -170,7 +179,6 @@ def _population(f: Filler) -> None:
         "cluster.Blueprint",
         AGENTS,
         id=of("blueprint"),
-        workspace_id=home,
         slug="'blueprint-' || i",
         version="1",
         state="'active'",
@@ -188,7 +196,6 @@ def _tasks(f: Filler) -> None:
     f.fill(
         "cluster.Task",
         id=of("task"),
-        workspace_id=f.home(),
         goal="'Compare offer ' || i || ' with the one of last year and say what changed'",
         status=f"CASE WHEN {live} THEN {open_} ELSE {final} END",
         outcome=f"CASE WHEN {live} THEN NULL ELSE {final} END",
@@ -220,16 +227,15 @@ def _journal(f: Filler) -> None:
     ended = f"{f.at()} + (i % 300) * interval '1 second'"
     f.fill(
         "cluster.PhaseRecord",
-        task_id=of("task"),
         cycle="1",
         attempt="1",
         phase="(ARRAY['sense','match','scale','execute','evaluate','adapt'])[i % 6 + 1]",
         started_at=f.at(),
         ended_at=ended,
     )
-    f.fill("cluster.Event", task_id=of("task"), seq="1", type="'task.created'", at=f.at())
-    f.fill("cluster.Event", task_id=of("task"), seq="2", type="'task.finished'", at=f.at())
-    f.fill("access.IdempotencyKey", f.count // 10, workspace_id=f.home(), key="'key-' || i")
+    f.fill("cluster.Event", seq="1", type="'task.created'", at=f.at())
+    f.fill("cluster.Event", seq="2", type="'task.finished'", at=f.at())
+    f.fill("access.IdempotencyKey", f.count // 10, key="'key-' || i")
     f.fill(
         "access.AuditEntry",
         workspace_id=f.home(),
@@ -245,7 +251,6 @@ def _market(f: Filler) -> None:
     f.fill(
         "cluster.Auction",
         id=of("auction"),
-        task_id=of("task"),
         cycle="1",
         complexity="0.4",
         winner_id=node(),
@@ -258,7 +263,6 @@ def _market(f: Filler) -> None:
     f.fill("cluster.Bid", auction_id=of("auction"), node_id=node(1), rank="2", bid="0.4")
     f.fill(
         "cluster.Assignment",
-        task_id=of("task"),
         cycle="1",
         node_id=node(),
         state="'released'",
@@ -266,7 +270,6 @@ def _market(f: Filler) -> None:
     )
     f.fill(
         "cluster.Reward",
-        task_id=of("task"),
         cycle="1",
         node_id=node(),
         score="0.7",
@@ -277,12 +280,13 @@ def _market(f: Filler) -> None:
     )
     f.fill(
         "cluster.MarketEntry",
+        task_id=of("task"),
         family_id=f"(i % {AGENTS}) + 1",
         rev="i",
-        task_id=of("task"),
         cycle="1",
         node_id=node(),
         kind="'score'",
+        score="0.7",
         complexity="0.4",
         at=f.at(),
     )
@@ -293,9 +297,6 @@ def _runs(f: Filler) -> None:
     f.fill(
         "agents.Run",
         id=of("run"),
-        workspace_id=f.home(),
-        task_id=of("task"),
-        root_task_id=of("task"),
         agent_id=agent(),
         version_id=agent().replace("'agent'", "'version'"),
         goal="'Compare'",
@@ -310,8 +311,6 @@ def _runs(f: Filler) -> None:
     message = """'{"role": "assistant", "content": "It grew."}'"""
     f.fill(
         "agents.Step",
-        workspace_id=f.home(),
-        run_id=of("run"),
         index="0",
         message=message,
         model="'large'",
@@ -357,8 +356,6 @@ def _runs(f: Filler) -> None:
     f.fill(
         "agents.ToolEffect",
         f.count // 2,
-        workspace_id=f.home(),
-        run_id=of("run"),
         key="'k'",
         tool="'calculator'",
         state="'done'",
@@ -366,7 +363,6 @@ def _runs(f: Filler) -> None:
     )
     f.fill(
         "agents.UsageEntry",
-        workspace_id=f.home(),
         task_id=of("task"),
         root_task_id=of("task"),
         run_id=of("run"),
@@ -382,7 +378,6 @@ def _runs(f: Filler) -> None:
     f.fill(
         "agents.Violation",
         f.count // 10,
-        workspace_id=f.home(),
         run_id=of("run"),
         agent_id=agent(),
         key="'k'",
@@ -393,10 +388,9 @@ def _runs(f: Filler) -> None:
     f.fill(
         "agents.Artifact",
         f.count // 10,
-        id=of("artifact"),
-        workspace_id=f.home(),
-        run_id=of("run"),
         task_id=of("task"),
+        run_id=of("run"),
+        id=of("artifact"),
         name="'report.md'",
         media_type="'text/markdown'",
         created_at=f.at(),
@@ -405,8 +399,6 @@ def _runs(f: Filler) -> None:
         "agents.Approval",
         f.count // 10,
         id=of("approval"),
-        workspace_id=f.home(),
-        task_id=of("task"),
         key="'k'",
         kind="'approval'",
         question="'May I send it?'",
@@ -418,10 +410,7 @@ def _runs(f: Filler) -> None:
     f.fill(
         "agents.Reservation",
         f.count // 10,
-        workspace_id=f.home(),
         key="'k' || i",
-        task_id=of("task"),
-        root_task_id=of("task"),
         state="'settled'",
         created_at=f.at(),
     )
@@ -429,7 +418,6 @@ def _runs(f: Filler) -> None:
         "agents.Session",
         f.count // 10,
         id=of("session"),
-        workspace_id=f.home(),
         key="'session-' || i",
         agent_id=agent(),
         updated_at=f.at(),
@@ -440,7 +428,6 @@ def _knowledge(f: Filler) -> None:
     f.fill(
         "agents.MemoryEntry",
         id=of("memory"),
-        workspace_id=f.home(),
         scope="'workspace'",
         kind="'fact'",
         text="'Fact number ' || i",
@@ -456,14 +443,12 @@ def _knowledge(f: Filler) -> None:
         "agents.MemoryUse",  # the older half of the entries was used, the newer half never
         f.count // 2,
         memory_id=of("memory"),
-        run_id=of("run"),
         score="0.5",
         used_at=f.at(),
     )
     f.fill(
         "knowledge.Collection",
         20,
-        workspace_id=f.home(),
         slug="'collection-' || i",
         name="'Collection ' || i",
         kind="'documents'",
@@ -473,7 +458,6 @@ def _knowledge(f: Filler) -> None:
         "knowledge.Document",
         f.count // 10,
         id=of("document"),
-        workspace_id=f.home(),
         collection_id="CASE WHEN i % 10 = 0 THEN 10 ELSE i % 9 + 1 END",
         external_id="'doc-' || i",
         title="'Document ' || i",

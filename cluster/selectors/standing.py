@@ -18,7 +18,7 @@ from cluster.selectors.books import beliefs_of, book_read, population_field
 
 Z90: Final = 1.6449
 """Standard deviations on either side that hold nine tenths of a Gaussian."""
-_SCORES, _TASKS, _BIDS = 30, 100, 200
+_SCORES, _TASKS, _BIDS = 30, 50, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,13 +186,17 @@ def _recent(
     )
 
 
-# Each lateral part reads an index by node, newest first, and stops at its limit.
+# Each lateral part reads an index by node, newest first, and stops at its limit, whatever it finds:
+# entries without a score (births, merges) are few beside those with one.
 _SCORED: Final = """
     SELECT wanted.id, entry.score, (entry.terms->>'expected')::float8
     FROM unnest(%(nodes)s::uuid[]) AS wanted(id)
     CROSS JOIN LATERAL (
-        SELECT id, score, terms FROM cluster_marketentry
-        WHERE node_id = wanted.id AND score IS NOT NULL ORDER BY id DESC LIMIT %(most)s
+        SELECT id, score, terms FROM (
+            SELECT id, score, terms FROM cluster_marketentry
+            WHERE node_id = wanted.id ORDER BY id DESC LIMIT 4 * %(most)s
+        ) AS latest
+        WHERE score IS NOT NULL ORDER BY id DESC LIMIT %(most)s
     ) AS entry
     ORDER BY wanted.id, entry.id DESC
 """
