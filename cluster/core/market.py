@@ -71,16 +71,18 @@ class LedgerEntry:
     """One line of a family's ledger; `rev` comes from the family row, under its lock.
 
     Attributes:
-        kind: `score`; or `merge`, where `source_id` gave all its evidence to `node_id`.
+        kind: `score`; `merge`, where `source_id` gave all its evidence to `node_id`; or `undo`: the
+            merge with the number `undoes` has never been.
     """
 
     rev: int
     node_id: str
-    kind: Literal["score", "merge"] = "score"
+    kind: Literal["score", "merge", "undo"] = "score"
     features: tuple[float, ...] = ()
     good: float = 1.0
     bad: float = 1.0
     source_id: str = ""
+    undoes: int = 0
 
 
 def choose(
@@ -186,7 +188,10 @@ def rebuild(
         node_id: skill.node_from_row((), start) for node_id, start in sorted(declared.items())
     }
     family = skill.family_start()
+    never = {entry.undoes for entry in ordered if entry.kind == "undo"}
     for entry in ordered:
+        if entry.kind == "undo" or entry.rev in never:
+            continue
         node = nodes[entry.node_id]
         if entry.kind == "merge":
             node, emptied, family = skill.absorb(

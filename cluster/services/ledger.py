@@ -23,7 +23,7 @@ SAME: Final = 1e-6
 """What rounding may differ by where factors were added since; mostly nothing differs at all."""
 SAME_SINGLE: Final = 1e-4
 """The same for vectors, whose floats are single."""
-_LEARNED: Final = ("score", "step", "merge")
+_LEARNED: Final = ("score", "step", "merge", "undo")
 _FAMILY: Final = ("evidence", "tiled", "m", "v", "slope_m", "slope_v")
 _NODE: Final = ("evidence", "own", "influence", "m", "v")
 
@@ -174,6 +174,8 @@ def _off(row: Sequence[float], told: Sequence[float], same: float) -> float:
 def _entry(rev: int, node_id: object, kind: str, terms: dict[str, Any]) -> LedgerEntry:
     if kind == "merge":
         return LedgerEntry(rev=rev, node_id=str(node_id), kind="merge", source_id=terms["source"])
+    if kind == "undo":
+        return LedgerEntry(rev=rev, node_id=str(node_id), kind="undo", undoes=terms["merge"])
     return LedgerEntry(
         rev=rev,
         node_id=str(node_id),

@@ -22,7 +22,7 @@ from cluster.services.lives import (
     node_out,
     node_reconsider,
 )
-from cluster.services.settlement import evidence_merge
+from cluster.services.merges import evidence_merge, evidence_unmerge
 from loomsite.access.models import Workspace
 
 AT_ONCE = 500
@@ -81,8 +81,8 @@ def node_retire(*, workspace_id: str, node_id: str, reason: str, actor: str) -> 
 def node_undo(*, workspace_id: str, node_id: str, reason: str, actor: str) -> str:
     """Take back the last quarantine, retirement or merge; return which of them it was.
 
-    The node starts again with a clean record. What a merge gave to another node stays there: its
-    evidence, its record and its key facts; of its skill the node then knows what its family says.
+    The node starts again with a clean record. What a merge gave of its evidence comes back, as far
+    as the ledger still tells it; its record and its key facts stay where they went.
 
     Raises:
         NodeUnknown: There is none with this id here.
@@ -90,12 +90,14 @@ def node_undo(*, workspace_id: str, node_id: str, reason: str, actor: str) -> st
         PopulationConflict: It is active: there is nothing to take back.
     """
     with transaction.atomic():
+        _families_lock(workspace_id, node_id)
         node = _locked(workspace_id, node_id)
         _must_be(node, AgentNode.State.QUARANTINED, AgentNode.State.RETIRED)
         last = LifecycleEvent.objects.filter(node=node, kind__in=UNDOABLE).first()
         kind = last.kind if last else node.state
+        back = kind == "merged" and evidence_unmerge(source=node, now=database_now())
         node.merged_into_id = None
-        _done(node, revive(life_of(node)), "undone", reason, actor, undone=kind)
+        _done(node, revive(life_of(node)), "undone", reason, actor, undone=kind, evidence=back)
     return kind
 
 

@@ -14,13 +14,12 @@ from cluster.core.posterior import Gaussian
 from cluster.core.rewards import rest_of
 from cluster.core.steps import Settle
 from cluster.core.types import Adapted, Sensed, Verdict
-from cluster.models import AgentNode, Family, MarketEntry, Task
+from cluster.models import MarketEntry, Task
 from cluster.selectors.books import OpenBook
 from cluster.selectors.step_checks import steps_settled
 from cluster.services.books import (
     Forecast,
     book_keep,
-    book_load,
     family_evidence_set,
     market_open,
     node_evidence,
@@ -204,42 +203,6 @@ def _work(sensed: Sensed, book: Book) -> Work:
         similarities={d: c for d, c in sensed.similarities.items() if d in places},
         label=sensed.domain if named else None,
     )
-
-
-def evidence_merge(*, source: AgentNode, target: AgentNode, now: datetime) -> bool:
-    """Give all that a node's own results said to another of its family; return whether it did.
-
-    The family, then both nodes, are locked by the caller, who saves nothing of this. Across
-    families nothing moves: what a result says of its family cannot be taken along.
-    """
-    if source.family_id != target.family_id or not source.evidence:
-        return False
-    at = book_load(workspace_id=str(source.workspace_id)).space
-    family = Family.objects.select_for_update(no_key=True).get(id=source.family_id)
-    merged, emptied, told = skill.absorb(
-        at,
-        into=node_evidence(target),
-        source=node_evidence(source),
-        family=skill.family_from_row(family.evidence),
-    )
-    family.rev += 1
-    family_evidence_set(family, told, at)
-    family.save(update_fields=["evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev"])
-    for node, evidence in ((target, merged), (source, emptied)):
-        node_evidence_set(node, evidence, at)
-        node.m, node.v = skill.predict(at, skill.Standing(node=evidence, family=told), at.level)
-        node.save(update_fields=["evidence", "own", "influence", "m", "v"])
-    MarketEntry.objects.create(
-        family=family,
-        rev=family.rev,
-        cycle=0,
-        node=target,
-        kind="merge",
-        complexity=0.0,
-        terms={"source": str(source.pk)},
-        at=now,
-    )
-    return True
 
 
 def _known_weights(weights: Mapping[str, float], book: Book) -> dict[str, float]:

@@ -157,13 +157,14 @@ class Reward(models.Model):
 class MarketEntry(models.Model):
     """A line of the ledger: one update of capability.
 
-    A family rebuilt from its lines in the order of `rev` equals the live one. A line of kind
-    `merge` belongs to no task: `terms["source"]` gave all its evidence to the line's node. One of
-    kind `step` is a declared check of a step, learned from as it finished; what the rest of the
-    evaluation said is in the `score` line behind it.
+    A family rebuilt from its lines in the order of `rev` equals the live one. Lines of two kinds
+    belong to no task: `merge`, where `terms["source"]` gave its evidence to the line's node, and
+    `undo`: the merge with the number `terms["merge"]` has never been. One of kind `step` is a
+    declared check of a step, learned from as it finished; what the rest of the evaluation said is
+    in the `score` line behind it.
     """
 
-    KINDS: ClassVar = ("score", "step", "merge", "hard_error")
+    KINDS: ClassVar = ("score", "step", "merge", "undo", "hard_error")
 
     family = models.ForeignKey(Family, on_delete=models.CASCADE, related_name="ledger")
     rev = models.PositiveBigIntegerField()

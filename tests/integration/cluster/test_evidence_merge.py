@@ -1,18 +1,17 @@
-"""What a merge does to evidence: it moves once, the ledger tells it, and undo leaves it there."""
-
-from typing import Any
+"""What a merge does to evidence: it moves once, the ledger tells it, and undo takes it back."""
 
 import numpy as np
 import pytest
+from django.db import transaction
 
 from agents.models import Agent
-from cluster.core import factors, market, skill
-from cluster.core.market import LedgerEntry
+from cluster.core import factors, skill
 from cluster.core.posterior import Gaussian
 from cluster.models import AgentNode, Family, LifecycleEvent, MarketEntry
 from cluster.selectors.books import beliefs_of
 from cluster.services import lifecycle
 from cluster.services.books import book_load
+from cluster.services.ledger import market_rebuilt
 from cluster.services.population import node_create
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
@@ -54,24 +53,10 @@ def belief(workspace_id: str, slug: str) -> Gaussian:
     return beliefs_of(workspace_id=workspace_id, nodes=rows, domain="general")[0][1]
 
 
-def rebuilt(workspace_id: str, family: Family) -> dict[str, skill.Standing]:
-    """Return the nodes of a family from its ledger's lines alone."""
-
-    def entry(row: MarketEntry) -> LedgerEntry:
-        if row.kind == "merge":
-            source: dict[str, Any] = {"source_id": row.terms["source"]}
-            return LedgerEntry(rev=row.rev, node_id=str(row.node_id), kind="merge", **source)
-        seen = row.terms
-        return LedgerEntry(
-            rev=row.rev, node_id=str(row.node_id), features=tuple(seen["features"]),
-            good=seen["good"], bad=seen["bad"],
-        )  # fmt: skip
-
-    return market.rebuild(
-        book_load(workspace_id=workspace_id).space,
-        [entry(row) for row in MarketEntry.objects.filter(family=family)],
-        declared={str(n.pk): tuple(n.declared) for n in AgentNode.objects.filter(family=family)},
-    )
+def rebuilt(workspace_id: str) -> dict[str, skill.Standing]:
+    """Return the nodes of the line from its ledger alone."""
+    at = book_load(workspace_id=workspace_id).space
+    return market_rebuilt(family=Family.objects.get(slug="line"), at=at)
 
 
 def test_all_that_was_seen_of_one_is_known_of_the_other_and_the_ledger_tells_it(
@@ -93,22 +78,68 @@ def test_all_that_was_seen_of_one_is_known_of_the_other_and_the_ledger_tells_it(
     assert [row.kind for row in MarketEntry.objects.filter(family=family).order_by("rev")] == [
         *["score"] * 7, "merge", "score",
     ]  # fmt: skip
-    told = rebuilt(workspace_id, family)
+    told = rebuilt(workspace_id)
     for one in AgentNode.objects.filter(family=family):
         assert one.evidence == skill.node_row(told[str(one.pk)].node)
     assert family.evidence == skill.family_row(told[str(node("ada").pk)].family)
 
 
-def test_nothing_counts_twice_and_undo_leaves_what_was_given(workspace_id: str) -> None:
-    nodes(workspace_id, eve="line", ada="line", bob="bobs")
-    ask(workspace_id, "eve", 0.95, times=6)
+def test_undo_gives_back_what_was_given_and_keeps_what_was_learned_since(
+    workspace_id: str,
+) -> None:
+    nodes(workspace_id, eve="line", ada="line", cy="line", bob="bobs")
+    for slug, score, times in (("eve", 0.95, 6), ("ada", 0.3, 2), ("cy", 0.6, 1)):
+        ask(workspace_id, slug, score, times)
     merge(workspace_id, "eve", "ada")
     given = node("ada").evidence
+    ask(workspace_id, "ada", 0.2, times=2)
+    ask(workspace_id, "cy", 0.7, times=1)
+    with transaction.atomic():  # what the ledger says without the merge
+        MarketEntry.objects.filter(kind="merge").delete()
+        never = rebuilt(workspace_id)
+        transaction.set_rollback(True)
 
     said = lifecycle.node_undo(workspace_id=workspace_id, node_id=str(node("eve").pk), **WHY)
 
     assert said == "merged"
     assert (node("eve").state, node("eve").merged_into_id) == ("active", None)
+    assert LifecycleEvent.objects.filter(kind="undone").latest("id").detail["evidence"] is True
+    assert node("ada").evidence != given
+    for slug in ("eve", "ada", "cy"):
+        assert node(slug).evidence == skill.node_row(never[str(node(slug).pk)].node)
+    assert belief(workspace_id, "eve").m > belief(workspace_id, "ada").m
+    ask(workspace_id, "eve", 0.9, times=1)  # and the ledger goes on
+    told = rebuilt(workspace_id)
+    for slug in ("eve", "ada", "cy"):
+        assert node(slug).evidence == skill.node_row(told[str(node(slug).pk)].node)
+
+
+def test_a_merge_that_is_undone_can_be_made_and_undone_again(workspace_id: str) -> None:
+    nodes(workspace_id, eve="line", ada="line", bob="bobs")
+    ask(workspace_id, "eve", 0.95, times=3)
+    own = node("eve").evidence
+
+    for _ in range(2):
+        merge(workspace_id, "eve", "ada")
+        assert not np.array(node("eve").evidence).any()
+        lifecycle.node_undo(workspace_id=workspace_id, node_id=str(node("eve").pk), **WHY)
+        assert node("eve").evidence == own
+
+    kinds = MarketEntry.objects.filter(family__slug="line").exclude(kind="score")
+    assert [row.kind for row in kinds.order_by("rev")] == ["merge", "undo"] * 2
+
+
+def test_where_the_ledger_does_not_tell_all_undo_leaves_what_was_given(workspace_id: str) -> None:
+    nodes(workspace_id, eve="line", ada="line", bob="bobs")
+    ask(workspace_id, "eve", 0.95, times=6)
+    merge(workspace_id, "eve", "ada")
+    given = node("ada").evidence
+    MarketEntry.objects.filter(kind="score").earliest("rev").delete()  # as when a task is erased
+
+    lifecycle.node_undo(workspace_id=workspace_id, node_id=str(node("eve").pk), **WHY)
+
+    assert LifecycleEvent.objects.filter(kind="undone").latest("id").detail["evidence"] is False
+    assert node("eve").state == "active"
     assert not np.array(node("eve").evidence).any()
     assert node("ada").evidence == given
     at = book_load(workspace_id=workspace_id).space
