@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any, LiteralString, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from agents.core.errors import BudgetExceeded
@@ -17,6 +18,42 @@ from agents.core.types import Usage
 from agents.models import Budget, BudgetWindow, Reservation, UsageEntry
 
 _EPOCH = date(1970, 1, 1)
+
+
+# Before and after every model call: one statement each, where the ORM would take two and three.
+# The count makes sure that what was there is locked and read before it is replaced.
+_SET_ASIDE = """
+WITH earlier AS MATERIALIZED (
+    SELECT state, amount_usd, windows FROM agents_reservation
+    WHERE workspace_id = %(workspace)s AND key = %(key)s FOR UPDATE
+), kept AS (
+    INSERT INTO agents_reservation (workspace_id, key, task_id, root_task_id, amount_usd, windows,
+        state, created_at, expires_at)
+    SELECT %(workspace)s, %(key)s, %(task)s, %(root)s, %(amount)s, %(windows)s::bigint[],
+        'open', %(now)s, %(expires)s
+    FROM (SELECT count(*) FROM earlier) AS looked
+    ON CONFLICT (workspace_id, key) DO UPDATE SET task_id = EXCLUDED.task_id,
+        root_task_id = EXCLUDED.root_task_id, amount_usd = EXCLUDED.amount_usd,
+        windows = EXCLUDED.windows, state = EXCLUDED.state, expires_at = EXCLUDED.expires_at
+)
+SELECT state, amount_usd, windows FROM earlier
+"""
+_SETTLE = """
+WITH held AS MATERIALIZED (
+    SELECT id, state, amount_usd, windows FROM agents_reservation
+    WHERE workspace_id = %(workspace)s AND key = %(key)s AND state <> 'settled' FOR UPDATE
+)
+UPDATE agents_reservation r SET state = 'settled' FROM held WHERE r.id = held.id
+RETURNING held.state, held.amount_usd, held.windows
+"""
+
+
+class _Held(NamedTuple):
+    """What a reservation was before it was replaced or settled."""
+
+    state: str
+    amount_usd: Decimal
+    windows: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +83,27 @@ def reserve(
 ) -> None:
     """Set money aside for one call; the same key again replaces what it had set aside.
 
-    Call it in a transaction.
+    Call it in a transaction, which what is raised has to end.
 
     Raises:
-        BudgetExceeded: A budget would be passed; nothing is set aside.
+        BudgetExceeded: A budget would be passed; nothing is to be set aside.
     """
     budgets = _budgets(payer)
     windows_wanted = [_window_ensure(payer, budget, now).pk for budget in budgets]
-    held = Reservation.objects.select_for_update().filter(workspace_id=payer.workspace_id, key=key)
-    row = held.first()
-    open_before = row is not None and row.state == Reservation.State.OPEN
-    given_back = set(row.windows) if row is not None and open_before else set()
+    earlier = _set_aside(
+        payer,
+        key=key,
+        amount_usd=amount_usd,
+        windows=windows_wanted,
+        now=now,
+        expires_at=expires_at,
+    )
+    still_open = earlier is not None and earlier.state == Reservation.State.OPEN
+    given_back = set(earlier.windows) if earlier is not None and still_open else set()
     windows = _locked({*windows_wanted, *given_back})
-    if row is not None and open_before:
+    if earlier is not None and still_open:
         for window_id in given_back & windows.keys():
-            windows[window_id].reserved_usd -= row.amount_usd
+            windows[window_id].reserved_usd -= earlier.amount_usd
     limits = dict(zip(windows_wanted, budgets, strict=True))
     for window_id in windows_wanted:
         window, budget = windows[window_id], limits[window_id]
@@ -68,26 +111,6 @@ def reserve(
             raise BudgetExceeded(_refusal(budget, window, amount_usd), limit="cost")
         window.reserved_usd += amount_usd
     BudgetWindow.objects.bulk_update(windows.values(), ["reserved_usd"])
-    # One statement: Django's `update_or_create` would be six, and this is before every call.
-    Reservation.objects.bulk_create(
-        [
-            Reservation(
-                workspace_id=payer.workspace_id,
-                key=key,
-                task_id=payer.task_id,
-                root_task_id=payer.root_task_id,
-                amount_usd=amount_usd,
-                windows=windows_wanted,
-                state=Reservation.State.OPEN,
-                expires_at=expires_at,
-            )
-        ],
-        update_conflicts=True,
-        unique_fields=["workspace", "key"],
-        update_fields=[
-            "task_id", "root_task_id", "amount_usd", "windows", "state", "expires_at",
-        ],
-    )  # fmt: skip
 
 
 def settle(payer: Payer, *, key: str, usage: Usage, now: datetime) -> None:
@@ -95,9 +118,8 @@ def settle(payer: Payer, *, key: str, usage: Usage, now: datetime) -> None:
 
     Call it in a transaction. A usage of nothing only gives the money back.
     """
-    rows = Reservation.objects.select_for_update().filter(workspace_id=payer.workspace_id, key=key)
-    row = rows.first()
-    if row is None or row.state == Reservation.State.SETTLED:
+    row = _found(_SETTLE, workspace=payer.workspace_id, key=key)
+    if row is None:
         return
     windows = _locked(row.windows)
     for window in windows.values():
@@ -105,7 +127,6 @@ def settle(payer: Payer, *, key: str, usage: Usage, now: datetime) -> None:
             window.reserved_usd -= row.amount_usd
         window.spent_usd += usage.cost_usd
     BudgetWindow.objects.bulk_update(windows.values(), ["reserved_usd", "spent_usd"])
-    rows.update(state=Reservation.State.SETTLED)
     if usage != Usage():
         _enter(payer, usage, now)
 
@@ -147,6 +168,36 @@ def window_start(period: str, now: datetime) -> date:
             return today.replace(day=1)
         case _:
             return _EPOCH
+
+
+def _set_aside(
+    payer: Payer,
+    *,
+    key: str,
+    amount_usd: Decimal,
+    windows: list[int],
+    now: datetime,
+    expires_at: datetime,
+) -> _Held | None:
+    """Write a reservation down, locked; return what stood there under its key."""
+    return _found(
+        _SET_ASIDE,
+        workspace=payer.workspace_id,
+        key=key,
+        task=payer.task_id,
+        root=payer.root_task_id,
+        amount=amount_usd,
+        windows=windows,
+        now=now,
+        expires=expires_at,
+    )
+
+
+def _found(statement: LiteralString, **named: Any) -> _Held | None:  # noqa: ANN401 -- SQL's values
+    with connection.cursor() as cursor:
+        cursor.execute(statement, named)
+        row = cursor.fetchone()
+    return None if row is None else _Held(*row)
 
 
 def _budgets(payer: Payer) -> list[Budget]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q
 
 from cluster import live
@@ -24,6 +25,16 @@ from cluster.services.population import population_ready
 from cluster.services.races import races_left_out
 from cluster.services.second_stage import Entrant, entrants_read
 
+# Asked at the end of each cycle and of each task; most often there is nothing left to give back.
+_RELEASE = """
+WITH released AS (
+    UPDATE cluster_assignment SET state = 'released', released_at = %(now)s
+    WHERE task_id = %(task)s AND cycle = %(cycle)s AND state = 'active' RETURNING node_id
+)
+UPDATE cluster_agentnode n SET busy = n.busy - 1 FROM released
+WHERE n.id = released.node_id AND n.busy > 0
+RETURNING n.id::text, n.busy = n.slots - 1
+"""
 # Whoever gives a slot back wakes the next in line; this is for when that was lost.
 BUSY_PAUSE_S = 3.0
 CIRCUIT_PAUSE_S = 1.0
@@ -88,26 +99,20 @@ def slot_take(*, task: Task) -> bool:
 
 def slot_release(*, task: Task, now: datetime) -> None:
     """Give back the slot that a locked task's cycle holds, if it does, to the next in line."""
-    released = Assignment.objects.filter(
-        task=task, cycle=task.cycle, state=Assignment.State.ACTIVE
-    ).first()
-    if released is None:
-        return
-    released.state = Assignment.State.RELEASED
-    released.released_at = now
-    released.save(update_fields=["state", "released_at"])
-    AgentNode.objects.filter(id=released.node_id, busy__gt=0).update(busy=F("busy") - 1)
-    if AgentNode.objects.filter(id=released.node_id, busy=F("slots") - 1).exists():
-        _wake_next(released, str(task.workspace_id), now)
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, {"task": task.pk, "cycle": task.cycle, "now": now})
+        row = cursor.fetchone()
+    if row is not None and row[1]:
+        _wake_next(row[0], str(task.workspace_id), now)
 
 
-def _wake_next(released: Assignment, workspace_id: str, now: datetime) -> None:
+def _wake_next(node_id: str, workspace_id: str, now: datetime) -> None:
     """Let the most urgent task that waits for a slot try again; nobody's lock is waited for.
 
     It waits for anybody's slot in its auction, or for this node's with a run that goes on.
     """
     theirs = Assignment.objects.filter(
-        node_id=released.node_id, state=Assignment.State.RELEASED, cycle=OuterRef("cycle")
+        node_id=node_id, state=Assignment.State.RELEASED, cycle=OuterRef("cycle")
     )
     goes_on = Q(phase=Phase.EXECUTE, unavailable_since=None) & Exists(
         theirs.filter(task=OuterRef("pk"))
