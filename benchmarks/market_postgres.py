@@ -30,6 +30,7 @@ def main() -> int:
     """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description="Time an auction and a settlement.")
     parser.add_argument("--nodes", type=int, default=1_000)
+    parser.add_argument("--families", type=int, default=40, help="1000: each agent for itself")
     parser.add_argument("--repeat", type=int, default=60)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE")
     parser.add_argument("--profile", action="store_true", help="print the dearest functions too")
@@ -47,7 +48,13 @@ def main() -> int:
     load = round(os.getloadavg()[0], 1)
     print(f"load average {load}, {os.cpu_count()} cores")
     if told.json:
-        came = {"nodes": told.nodes, "repeat": told.repeat, "cores": os.cpu_count(), "load": load}
+        came = {
+            "nodes": told.nodes,
+            "families": told.families,
+            "repeat": told.repeat,
+            "cores": os.cpu_count(),
+            "load": load,
+        }
         told.json.write_text(json.dumps(came | found, indent=2) + "\n")
     return 1 if any(each["p50_ms"] > each["wanted_ms"] for each in found.values()) else 0
 
@@ -63,7 +70,7 @@ def _measure(told: argparse.Namespace) -> dict[str, dict[str, float]]:
     from cluster.services import auctions, settlement  # noqa: PLC0415
 
     call_command("migrate", verbosity=0, interactive=False)
-    workspace_id = _population(told.nodes)
+    workspace_id = _population(told.nodes, told.families)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         cursor.execute("SELECT pg_backend_pid()")
@@ -151,7 +158,7 @@ def _cpu_s(backend: int) -> float:
     return process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _population(count: int) -> str:
+def _population(count: int, family_count: int) -> str:
     """Make a workspace of nodes that all have worked; return its id."""
     import numpy as np  # noqa: PLC0415
 
@@ -172,7 +179,7 @@ def _population(count: int) -> str:
         f = rng.normal(size=SIZE)
         return np.outer(f, f), f * rng.normal(0, 2)
 
-    families = [Family(workspace_id=workspace_id, slug=f"f{n}") for n in range(max(count // 25, 1))]
+    families = [Family(workspace_id=workspace_id, slug=f"f{n}") for n in range(family_count)]
     for family in families:
         precision, shift = evidence()
         told = skill.FamilyEvidence(precision=precision, shift=shift)

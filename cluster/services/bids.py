@@ -1,7 +1,6 @@
 """What an auction leaves behind: its row, every bid with its terms, and the winner's slot."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from uuid import uuid4
@@ -11,6 +10,7 @@ from django.db import connection
 from cluster.core.auction import AuctionResult
 from cluster.core.steps import HoldAuction
 from cluster.models import Task
+from cluster.services.sqltext import array_text
 
 # By column of a bid, what it is called in the core.
 _TERMS = {
@@ -80,16 +80,12 @@ def auction_keep(
         "winner": winner_id,
         "reason": reason,
         "now": now,
-        "node_ids": _array(bid.node_id for bid in result.bids),
+        "node_ids": array_text(bid.node_id for bid in result.bids),
     }
     columns = {
-        column: _array(repr(getattr(bid, name)) for bid in result.bids)
+        column: array_text(repr(getattr(bid, name)) for bid in result.bids)
         for column, name in _TERMS.items()
     }
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, {**values, **columns})
     return auction_id
-
-
-def _array(values: Iterable[str]) -> str:
-    return "{" + ",".join(values) + "}"

@@ -13,6 +13,7 @@ from cluster.core.sensing import Trust
 from cluster.core.skill import NodeEvidence
 from cluster.models import AgentNode, Domain, Family, Market
 from cluster.selectors.books import OpenBook, book_open, channel_of, trust_of
+from cluster.services.sqltext import floats_text
 
 UNTOLD_MAX = 64
 """Domains that can be told apart while there is nothing to embed them with."""
@@ -159,8 +160,8 @@ def book_keep(
             _LEARNED,
             {
                 "workspace": workspace_id,
-                "good": list(book.channel.good),
-                "bad": list(book.channel.bad),
+                "good": floats_text(book.channel.good),
+                "bad": floats_text(book.channel.bad),
                 "cosine": book.trust.cosine,
                 "cosine_n": book.trust.cosine_n,
                 "label": book.trust.label,

@@ -16,6 +16,7 @@ from django.db import connection
 from cluster.core import auction, evaluator, factors, lifecycle
 from cluster.core.auction import BidTerms, FirstStage, Requirement, Seed
 from cluster.core.market import Book, Work
+from cluster.services.sqltext import vector_text
 
 # The mean bid: skill is own · asked + influence asked · the family's mean, a product of two vectors
 # that are kept; the rest is `auction.mean_bid`. The pool is kept, since it is read more than once,
@@ -109,8 +110,8 @@ def shortlist_read(
         "now": now,
         "tools": json.dumps(sorted(requirement.tools)),
         "budget": requirement.budget_usd,
-        "asked": _vector(asked),
-        "spread": _vector(np.repeat(asked, factors.SIZE)),
+        "asked": vector_text(asked),
+        "spread": vector_text(np.repeat(asked, factors.SIZE)),
         "unknown": float(asked @ book.space.family_mean),
         "cost_weight": terms.cost_weight,
         "work": auction.WORK_BASE + work.x,
@@ -133,7 +134,3 @@ def shortlist_read(
         usual_cost=usual,
         before=FirstStage(excluded=excluded, left_out=bidders - len(chosen)),
     )
-
-
-def _vector(values: factors.Array) -> str:
-    return "[" + ",".join(repr(float(value)) for value in values) + "]"

@@ -169,14 +169,17 @@ def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: floa
     family.rev += 1
     family_evidence_set(family, settled.family, at)
     node_evidence_set(node, settled.node, at)
-    after = skill.Standing(node=settled.node, family=settled.family)
-    node.m, node.v = skill.predict(at, after, at.level)
+    field = skill.Field(at, node_count=1, family_of=[0])
+    field.put_nodes(0, [settled.node])
+    field.put_families(0, [settled.family])
+    asked = factors.features(at, {main: 1.0} if main else {}, 0.5)
+    (node.m, node.v), belief = field.predict(at.level)[0], field.predict(asked)[0]
     return _Known(
         opened=opened,
         held=held,
         work=work,
         learned=learned,
-        belief=skill.predict(at, after, factors.features(at, {main: 1.0} if main else {}, 0.5)),
+        belief=belief,
         terms={
             "expected": learned.expected,
             "p": settled.p,

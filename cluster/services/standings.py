@@ -14,10 +14,10 @@ from typing import Any
 
 from django.db import connection
 
-from cluster.core.factors import Array
 from cluster.core.posterior import Ema, Gaussian, averaged
 from cluster.models import AgentNode, Family, Task
 from cluster.services.lives import CIRCUIT_FIELDS, LIFE_FIELDS
+from cluster.services.sqltext import floats_text, vector_text
 
 # `from_db` takes a model's columns in the order of its fields; those left out are deferred.
 # A node never changes its family, so that the family is found without the node's lock.
@@ -65,8 +65,6 @@ INSERT INTO cluster_marketentry (family_id, rev, task_id, cycle, node_id, evalua
 VALUES (%(family)s, %(rev)s, %(task)s, %(cycle)s, %(node)s, %(evaluation)s, %(kind)s, %(score)s,
     %(complexity)s, %(weights)s, %(terms)s, %(now)s)
 """
-_SHORT = "%.9g"
-"""Enough for the floats of a vector, which are single; of evidence every bit is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +148,8 @@ def standing_write(held: Held, line: Line, *, belief: Gaussian | None, now: date
     values: dict[str, Any] = {
         "family": family.pk,
         "rev": family.rev,
-        "family_evidence": _array(family.evidence),
-        "tiled": _vector(family.tiled),
+        "family_evidence": floats_text(family.evidence),
+        "tiled": vector_text(family.tiled),
         "family_m": family.m,
         "family_v": family.v,
         "slope_m": family.slope_m,
@@ -159,9 +157,9 @@ def standing_write(held: Held, line: Line, *, belief: Gaussian | None, now: date
         "family_errors": family.hard_errors,
         "family_retry_at": family.retry_at,
         "node": node.pk,
-        "evidence": _array(node.evidence),
-        "own": _vector(node.own),
-        "influence": _vector(node.influence),
+        "evidence": floats_text(node.evidence),
+        "own": vector_text(node.own),
+        "influence": vector_text(node.influence),
         "m": node.m,
         "v": node.v,
         **{name: getattr(node, name) for name in (*CIRCUIT_FIELDS, *LIFE_FIELDS)},
@@ -187,14 +185,3 @@ def standing_write(held: Held, line: Line, *, belief: Gaussian | None, now: date
 
 def _names(description: Sequence[Any] | None) -> list[str]:
     return [column[0] for column in description or ()]
-
-
-# Text that PostgreSQL reads is made faster than an adapted list.
-def _array(values: Sequence[float]) -> str:
-    return "{" + ",".join(map(repr, values)) + "}"
-
-
-def _vector(values: Sequence[float] | Array | None) -> str | None:
-    if values is None:
-        return None
-    return "[" + ",".join([_SHORT] * len(values)) % tuple(values) + "]"
