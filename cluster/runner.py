@@ -69,11 +69,14 @@ class RuntimeRunner:
     checks_settle: Callable[[], int]
 
     async def run(self, view: TaskView, step: RunAgent) -> RunOutcome:
+        checked = frozenset(map(step_of, view.task.checks)) - {""}
+        if checked:  # what a run that is taken up had finished: nobody tells of it again
+            await _settled(self.checks_settle)
         deltas = live.DeltaWriter(view.task.id)
         said = _Listener(
             happenings=self.happenings,
             deltas=deltas,
-            checked=frozenset(map(step_of, view.task.checks)),
+            checked=checked,
             checks_settle=self.checks_settle,
         )
         request = RunRequest(
@@ -302,13 +305,18 @@ class _Listener:
                     latency_ms=event.latency_ms,
                 )
                 if event.ok and event.tool in self.checked:
-                    with suppress(ClaimLost):  # the run's own next write says so
-                        await db(self.checks_settle)
+                    await _settled(self.checks_settle)
             case _:
                 pass
 
     def _keep(self, kind: str, **data: Any) -> None:  # noqa: ANN401 -- JSON values
         self.happenings.pending.append((kind, data))
+
+
+async def _settled(checks_settle: Callable[[], int]) -> None:
+    """Have checks of steps settled; that the claim is lost is for the run's own writes to say."""
+    with suppress(ClaimLost):
+        await db(checks_settle)
 
 
 def _checked(

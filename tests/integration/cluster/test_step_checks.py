@@ -174,6 +174,39 @@ def test_a_required_step_that_failed_caps_the_score_and_what_is_learned_at_the_e
     assert (step.kind, step.score, last.terms["fresh"]) == ("step", 0.0, 0.2)
 
 
+def test_a_whole_that_was_split_is_checked_by_the_steps_of_its_parts(
+    live_workspace_id: str,
+) -> None:
+    make_agent(live_workspace_id, slug="ada", tools=["calculator"], domains=["general"])
+    goal = (
+        'Do both:\n1. Reckon. [[tool=calculator {"expression": "6*7"}]] [[answer=42]]\n'
+        "2. Rest. [[answer=rested]]"
+    )
+    task_id = submit(live_workspace_id, goal, checks=[RECKONED, NEVER], max_cycles=1)
+
+    poll(lambda: Task.objects.get(id=task_id).finished_at)
+
+    (reward,) = Reward.objects.filter(task_id=task_id)
+    steps = [part for part in reward.components if part["source"] == "check"]
+    assert [(part["name"], part["score"]) for part in steps] == [
+        ("contains at calculator", 1.0), ("contains at calculator", 0.0),
+    ]  # fmt: skip
+    assert lines(Task.objects.get(id=task_id)) == []  # nobody but the parts did any work
+    assert_sound()
+
+
+def test_a_step_that_finished_before_a_worker_died_is_settled_by_the_next(
+    live_workspace_id: str,
+) -> None:
+    task = reckon(live_workspace_id, RECKONED, online=False)
+    assert lines(task) == []
+    Workspace.objects.filter(id=live_workspace_id).update(settings={})  # as if nobody had looked
+
+    finish(task)
+
+    assert [kind for kind, *_ in lines(task)] == ["step", "score"]
+
+
 def begun(workspace_id: str) -> Claim:
     """Return the claim on a task whose run has called its tool, and nobody has looked yet."""
     agent_id = make_agent(workspace_id, slug="ada", tools=["calculator"], domains=["general"])
