@@ -109,6 +109,11 @@ class Document(models.Model):
                 condition=Q(status__in=["pending", "ingesting"]),
                 name="knowledge_document_unfinished",
             ),
+            models.Index(
+                fields=["collection"],
+                condition=Q(status="failed"),
+                name="knowledge_document_failed",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from knowledge import selectors, wiring
 from knowledge.admin.base import REFUSALS
+from knowledge.admin.embedding import EmbeddingPages
 from knowledge.admin.searching import SearchPages
 from knowledge.admin.uploads import UploadPages
 from knowledge.core.analysis import LANGUAGES
@@ -79,7 +80,7 @@ class CollectionChangeForm(ServiceForm):
 
 
 @admin.register(Collection)
-class CollectionAdmin(SearchPages):
+class CollectionAdmin(EmbeddingPages, SearchPages):
     adds = changes = deletes = OPERATOR
     refusals = REFUSALS
     add_form = CollectionForm
@@ -95,11 +96,15 @@ class CollectionAdmin(SearchPages):
     readonly_fields = ("slug", "kind", "language")
     empty = "A collection is a set of documents that agents search and cite."
 
-    def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:  # noqa: ARG002 -- the base's
+    def extra_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         if obj is None or obj.kind != Collection.Kind.DOCUMENTS:
             return {}
-        home = str(obj.workspace_id)
-        return {"collection": selectors.collection_detail(workspace_id=home, slug=obj.slug)}
+        home, failed = str(obj.workspace_id), self.failed_count(obj)
+        return {
+            "collection": selectors.collection_detail(workspace_id=home, slug=obj.slug),
+            "failed": failed,
+            "row_actions": self.actions_for(request, obj) if failed else [],
+        }
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:  # noqa: ARG002 -- Django's signature
         wiring.collection_delete(workspace_id=str(obj.workspace_id), slug=obj.slug)
