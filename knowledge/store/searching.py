@@ -88,16 +88,17 @@ SELECT count(*) FROM (
 ) found
 """
 
+# By id, and only then by whose it is: of a collection filled a moment ago the planner believes that
+# it has one row, and would read all of it for each passage.
 _PASSAGES = """
 SELECT k.id, d.id, d.external_id, d.title, k.text, k.start, k."end", k.heading
 FROM unnest(%(chunks)s::bigint[]) AS wanted(id),
      LATERAL (SELECT * FROM knowledge_chunk WHERE id = wanted.id OFFSET 0) k,
      LATERAL (
-         SELECT id, external_id, title FROM knowledge_document
-         WHERE id = k.document_id AND workspace_id = %(workspace)s
-           AND collection_id = ANY(%(collections)s::int[])
-         OFFSET 0
+         SELECT id, external_id, title, workspace_id, collection_id FROM knowledge_document
+         WHERE id = k.document_id OFFSET 0
      ) d
+WHERE d.workspace_id = %(workspace)s AND d.collection_id = ANY(%(collections)s::int[])
 """
 
 
@@ -196,7 +197,7 @@ class DatabaseIndex:
     ) -> dict[int, tuple[int, dict[int, int]]]:
         found = rows(
             "SELECT chunk_id, length, terms, counts FROM knowledge_chunkterms "
-            "WHERE chunk_id = ANY(%(chunks)s) AND collection_id = ANY(%(collections)s::int[])",
+            "WHERE chunk_id = ANY(%(chunks)s) AND collection_id + 0 = ANY(%(collections)s::int[])",
             {"chunks": list(chunk_ids), "collections": self._collections},
         )
         wanted = None if terms is None else set(terms)
