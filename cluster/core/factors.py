@@ -12,9 +12,8 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cluster.core.posterior import Array
 
 FACTORS: Final = 11
 SIZE: Final = FACTORS + 1

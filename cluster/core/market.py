@@ -17,7 +17,7 @@ from cluster.core import auction, evaluator, factors, sensing, skill
 from cluster.core.auction import AuctionResult, BidTerms, Candidate, FirstStage, Requirement, Seed
 from cluster.core.evaluator import CHANNEL_START, Channel
 from cluster.core.factors import Space
-from cluster.core.posterior import checked_score, invalid
+from cluster.core.posterior import Gaussian, checked_score, invalid
 from cluster.core.sensing import Trust
 from cluster.core.skill import NodeEvidence, Observation, SkillSettlement, Standing
 
@@ -79,8 +79,7 @@ class LedgerEntry:
     node_id: str
     kind: Literal["score", "merge", "undo"] = "score"
     features: tuple[float, ...] = ()
-    good: float = 1.0
-    bad: float = 1.0
+    likelihood: tuple[float, ...] = (1.0,)
     source_id: str = ""
     undoes: int = 0
 
@@ -143,14 +142,13 @@ def learn(
     seen = evaluator.read(book.channel, checked_score(score))
     observation = Observation(
         features=factors.features(book.space, work.weights, work.x),
-        good=seen.good**share,
-        bad=seen.bad**share,
+        likelihood=tuple(one**share for one in seen),
     )
     settled = skill.settle(book.space, standing, observation)
     lo, hi = evaluator.scale(book.channel)
     expected = lo + (hi - lo) * settled.p
     return Learned(
-        book=book_learned(book, work, score, settled.p),
+        book=book_learned(book, work, score, settled.before),
         settled=settled,
         observation=observation,
         expected=expected,
@@ -158,11 +156,11 @@ def learn(
     )
 
 
-def book_learned(book: Book, work: Work, score: float, p: float) -> Book:
-    """Return the workspace's part after a score of which `p` said that it would be good."""
+def book_learned(book: Book, work: Work, score: float, before: Gaussian) -> Book:
+    """Return the workspace's part after a score of work whose skill was believed `before`."""
     return replace(
         book,
-        channel=evaluator.learn(book.channel, score, p),
+        channel=evaluator.learn(book.channel, score, before),
         trust=sensing.learn(book.trust, work.similarities, work.label, work.weights),
     )
 
@@ -199,7 +197,7 @@ def rebuild(
             )
             nodes[entry.source_id] = emptied
         else:
-            seen = Observation(features=np.array(entry.features), good=entry.good, bad=entry.bad)
+            seen = Observation(features=np.array(entry.features), likelihood=entry.likelihood)
             settled = skill.settle(at, Standing(node=node, family=family), seen)
             node, family = settled.node, settled.family
         nodes[entry.node_id] = node

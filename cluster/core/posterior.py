@@ -4,10 +4,17 @@ import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cluster.core.errors import ScoreInvalid
 
 EMA_ALPHA: Final = 0.3
 PROBIT: Final = math.pi / 8
+Array = NDArray[np.float64]
+# Points and weights of N(0, 1): close enough for likelihoods much narrower than the belief.
+SPREAD: Final[Array] = np.linspace(-5.0, 5.0, 61)
+SPREAD_WEIGHTS: Final[Array] = np.exp(-0.5 * SPREAD**2) / np.exp(-0.5 * SPREAD**2).sum()
 
 
 class Gaussian(NamedTuple):
@@ -35,6 +42,16 @@ def sigmoid(z: float) -> float:
 def success_probability(m: float, v: float) -> float:
     """Return the probability of a good answer, the uncertainty about the skill averaged out."""
     return sigmoid(m / math.sqrt(1.0 + PROBIT * v))
+
+
+def skills_of(belief: Gaussian) -> Array:
+    """Return the skills over which a belief spreads `SPREAD_WEIGHTS`."""
+    return belief.m + math.sqrt(belief.v) * SPREAD
+
+
+def chances_at(skills: Array) -> Array:
+    """Return `sigmoid` of each of these skills."""
+    return 1.0 / (1.0 + np.exp(-np.clip(skills, -60.0, 60.0)))
 
 
 def credible_interval(m: float, v: float, *, sd: float = 1.645) -> tuple[float, float]:

@@ -15,7 +15,13 @@ from typing import Final
 import numpy as np
 
 from cluster.core.factors import SIZE, Array, Space, inverse
-from cluster.core.posterior import Gaussian, sigmoid, success_probability
+from cluster.core.posterior import (
+    SPREAD_WEIGHTS,
+    Gaussian,
+    chances_at,
+    skills_of,
+    success_probability,
+)
 
 HALF: Final = SIZE * (SIZE + 1) // 2
 NODE_ROW: Final = HALF + SIZE + 3
@@ -31,9 +37,6 @@ JUMP_KEEP: Final = 0.5
 JUMP_AT: Final = 7.0
 
 _LOWER: Final = np.tril_indices(SIZE)
-# Gauss-Hermite points and weights for N(0, 1).
-_POINTS, _RAW = np.polynomial.hermite_e.hermegauss(11)
-_WEIGHTS: Final = _RAW / _RAW.sum()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,11 +75,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Observation:
-    """One result as it enters: its features, and how likely good and bad answers make its score."""
+    """One result as it enters.
+
+    Attributes:
+        features: What the work asked for.
+        likelihood: How likely chances from 0 to 1, evenly apart, make its score; straight lines
+            between them, so two numbers are a good and a bad answer's.
+    """
 
     features: Array
-    good: float
-    bad: float
+    likelihood: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -293,11 +301,16 @@ def _message(at: Space, node: NodeEvidence) -> tuple[Array, Array]:
     return 0.5 * (precision + precision.T), rest - own @ rest
 
 
+def _likelihood(seen: Observation, skills: Array) -> Array:
+    knots = np.linspace(0.0, 1.0, len(seen.likelihood))
+    return np.interp(chances_at(skills), knots, seen.likelihood)
+
+
 def _site(before: Gaussian, seen: Observation) -> tuple[float, float]:
-    """Match moments of (bad + (good - bad) sigmoid(z)) N(z; m, v): precision and shift it adds."""
+    """Match moments of likelihood(z) N(z; m, v): precision and shift it adds."""
     m, v = before
-    zs = m + math.sqrt(v) * _POINTS
-    ls = _WEIGHTS * (seen.bad + (seen.good - seen.bad) / (1.0 + np.exp(-zs)))
+    zs = skills_of(before)
+    ls = SPREAD_WEIGHTS * _likelihood(seen, zs)
     ls = ls / ls.sum()
     mean = float(ls @ zs)
     variance = float(ls @ (zs - mean) ** 2)
@@ -311,10 +324,10 @@ def _jump(
     at: Space, node: NodeEvidence, before: Gaussian, seen: Observation
 ) -> tuple[NodeEvidence, int]:
     """Look for a shift of the node's whole level; found, learn the level anew, keep the profile."""
-    damp = 1.0 / math.sqrt(1.0 + math.pi * before.v / 8)
+    skills = skills_of(before)
 
     def log_odds(shift: float) -> float:
-        return math.log(seen.bad + (seen.good - seen.bad) * sigmoid((before.m + shift) * damp))
+        return math.log(float(SPREAD_WEIGHTS @ _likelihood(seen, skills + shift)))
 
     usual = log_odds(0.0)
     fell = max(0.0, node.fell + log_odds(-JUMP) - usual)

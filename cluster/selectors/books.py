@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from cluster.core import factors, skill
 from cluster.core.evaluator import CHANNEL_START, Channel
 from cluster.core.factors import Space
+from cluster.core.grades import Grades
 from cluster.core.market import Book
 from cluster.core.posterior import Gaussian
 from cluster.core.sensing import Trust
@@ -20,8 +21,8 @@ from cluster.models import AgentNode
 # float to the last bit. A domain is unplaced when it could have a place in the factors and has
 # none; with nothing to embed them with, each could.
 _OPEN = """
-SELECT w.settings::json, d.loadings, d.unplaced, m.level, m.good, m.bad,
-    m.cosine_trust, m.cosine_n, m.label_trust, m.label_n
+SELECT w.settings::json, d.loadings, d.unplaced, m.level, m.good, m.bad, m.seen,
+    m.grades, m.cosine_trust, m.cosine_n, m.label_trust, m.label_n
 FROM access_workspace w
 LEFT JOIN cluster_market m ON m.workspace_id = w.id
 CROSS JOIN LATERAL (
@@ -59,13 +60,13 @@ def book_open(*, workspace_id: str) -> OpenBook:
         nothing = Book(space=factors.space({}))
         settings = {} if row is None else row[0]
         return OpenBook(book=nothing, settings=settings, opened=False, unplaced=False)
-    settings, loadings, unplaced, level, good, bad, *trust = row
+    settings, loadings, unplaced, level, good, bad, seen, graded, *trust = row
     space = Space(
         anchors=(),  # what the factors were made from is long, and stays in the row
         loadings={slug: np.array(loading) for slug, loading in (loadings or {}).items()},
         level=np.array(level) if level else np.zeros(factors.SIZE),
     )
-    book = Book(space=space, channel=channel_of(good, bad), trust=trust_of(*trust))
+    book = Book(space=space, channel=channel_of(good, bad, seen, graded), trust=trust_of(*trust))
     return OpenBook(book=book, settings=settings, opened=True, unplaced=unplaced)
 
 
@@ -74,9 +75,17 @@ def book_read(*, workspace_id: str) -> Book:
     return book_open(workspace_id=workspace_id).book
 
 
-def channel_of(good: Sequence[float], bad: Sequence[float]) -> Channel:
-    """Return what scores say, as a market has learned it."""
-    return Channel(good=tuple(good), bad=tuple(bad)) if good and bad else CHANNEL_START
+def channel_of(
+    good: Sequence[float], bad: Sequence[float], seen: Sequence[float], grades: Sequence[float]
+) -> Channel:
+    """Return what scores say, as a market has learned it; what is empty has seen nothing."""
+    start = CHANNEL_START
+    return Channel(
+        good=tuple(good) or start.good,
+        bad=tuple(bad) or start.bad,
+        seen=tuple(seen) or start.seen,
+        grades=Grades(*grades) if grades else start.grades,
+    )
 
 
 def trust_of(cosine: float, cosine_n: float, label: float, label_n: float) -> Trust:

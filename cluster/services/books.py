@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from cluster.core import evaluator, factors, skill
 from cluster.core.factors import Anchor, Space
 from cluster.core.market import Book, Work, book_learned
+from cluster.core.posterior import Gaussian
 from cluster.core.sensing import Trust
 from cluster.core.skill import NodeEvidence
 from cluster.models import AgentNode, Domain, Family, Market
@@ -19,8 +20,8 @@ UNTOLD_MAX = 64
 """Domains that can be told apart while there is nothing to embed them with."""
 _NOWHERE = factors.space({})
 _LEARNED_LOCK = """
-SELECT good, bad, cosine_trust, cosine_n, label_trust, label_n FROM cluster_market
-WHERE workspace_id = %s FOR NO KEY UPDATE
+SELECT good, bad, seen, grades, cosine_trust, cosine_n, label_trust, label_n
+FROM cluster_market WHERE workspace_id = %s FOR NO KEY UPDATE
 """
 # Parts of a task are settled together, in any order of their forecasts: only whoever holds the
 # market's row writes these.
@@ -35,8 +36,9 @@ WITH forecast AS (
         score_sum = c.score_sum + excluded.score_sum,
         squared_error_sum = c.squared_error_sum + excluded.squared_error_sum, n = c.n + 1
 )
-UPDATE cluster_market SET good = %(good)s, bad = %(bad)s, cosine_trust = %(cosine)s,
-    cosine_n = %(cosine_n)s, label_trust = %(label)s, label_n = %(label_n)s, rev = rev + 1
+UPDATE cluster_market SET good = %(good)s, bad = %(bad)s, seen = %(seen)s, grades = %(grades)s,
+    cosine_trust = %(cosine)s, cosine_n = %(cosine_n)s,
+    label_trust = %(label)s, label_n = %(label_n)s, rev = rev + 1
 WHERE workspace_id = %(workspace)s
 """
 CALIBRATION_BINS = 10
@@ -141,7 +143,7 @@ def _places_keep(domains: Sequence[Domain], at: Space) -> None:
 
 
 def book_keep(
-    *, workspace_id: str, work: Work, score: float, p: float, forecast: Forecast | None
+    *, workspace_id: str, work: Work, score: float, before: Gaussian, forecast: Forecast | None
 ) -> None:
     """Let a workspace's market learn from a score how far its evaluators are to be believed.
 
@@ -152,20 +154,25 @@ def book_keep(
         cursor.execute(_LEARNED_LOCK, [workspace_id])
         row = cursor.fetchone()
         assert row is not None  # nobody settles before the market was opened
-        good, bad, *believed = row
-        before = Book(space=_NOWHERE, channel=channel_of(good, bad), trust=trust_of(*believed))
-        book = book_learned(before, work, score, p)
+        good, bad, seen, graded, *believed = row
+        channel, trust = channel_of(good, bad, seen, graded), trust_of(*believed)
+        found = book_learned(
+            Book(space=_NOWHERE, channel=channel, trust=trust), work, score, before
+        )
+        channel, trust = found.channel, found.trust
         predicted = forecast.predicted if forecast else 0.0
         cursor.execute(
             _LEARNED,
             {
                 "workspace": workspace_id,
-                "good": floats_text(book.channel.good),
-                "bad": floats_text(book.channel.bad),
-                "cosine": book.trust.cosine,
-                "cosine_n": book.trust.cosine_n,
-                "label": book.trust.label,
-                "label_n": book.trust.label_n,
+                "good": floats_text(channel.good),
+                "bad": floats_text(channel.bad),
+                "seen": floats_text(channel.seen),
+                "grades": floats_text(channel.grades),
+                "cosine": trust.cosine,
+                "cosine_n": trust.cosine_n,
+                "label": trust.label,
+                "label_n": trust.label_n,
                 "domain": forecast.domain_id if forecast else None,
                 "bin": min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1),
                 "predicted": predicted,

@@ -180,6 +180,5 @@ def _entry(rev: int, node_id: object, kind: str, terms: dict[str, Any]) -> Ledge
         rev=rev,
         node_id=str(node_id),
         features=tuple(terms["features"]),
-        good=terms["good"],
-        bad=terms["bad"],
+        likelihood=tuple(terms["likelihood"]),
     )

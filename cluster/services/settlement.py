@@ -109,7 +109,7 @@ def score_settle(
         workspace_id=str(task.workspace_id),
         work=known.work,
         score=score,
-        p=known.learned.settled.p,
+        before=known.learned.settled.before,
         forecast=forecast,
     )
     return terms
@@ -187,8 +187,7 @@ def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: floa
             "before": list(settled.before),
             "after": list(settled.after),
             "features": learned.observation.features.tolist(),
-            "good": learned.observation.good,
-            "bad": learned.observation.bad,
+            "likelihood": list(learned.observation.likelihood),
             "tau": settled.tau,
             "nu": settled.nu,
             "jumped": settled.jumped,

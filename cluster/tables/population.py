@@ -28,6 +28,8 @@ class Market(models.Model):
     level = floats("The direction in the factors in which every domain rises alike.")
     good = floats("Scores of good answers, counted in ten bins, fading.")
     bad = floats("Scores of bad answers, counted in ten bins, fading.")
+    seen = floats("All scores, counted in ten bins, fading: with one hump they are grades.")
+    grades = floats("Fading sums of scores and what was foretold: how grades follow the chance.")
     label_trust = models.FloatField(help_text="How often the sensed label was right.")
     label_n = models.FloatField()
     cosine_trust = models.FloatField(help_text="Usual cosine of a task to its domain.")

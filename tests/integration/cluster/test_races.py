@@ -361,8 +361,7 @@ def test_twenty_results_at_once_are_each_learned_once_and_the_ledger_tells_it_al
                 rev=e.rev,
                 node_id=str(e.node_id),
                 features=tuple(e.terms["features"]),
-                good=e.terms["good"],
-                bad=e.terms["bad"],
+                likelihood=tuple(e.terms["likelihood"]),
             )
             for e in entries
         ],

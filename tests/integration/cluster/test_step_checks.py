@@ -87,7 +87,7 @@ def rebuilt(workspace_id: str, node: AgentNode) -> skill.Standing:
     entries = [
         LedgerEntry(
             rev=row.rev, node_id=str(row.node_id), features=tuple(row.terms["features"]),
-            good=row.terms["good"], bad=row.terms["bad"],
+            likelihood=tuple(row.terms["likelihood"]),
         )
         for row in MarketEntry.objects.filter(family_id=node.family_id)
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The evaluator's channel: what its scores say is learned from its scores."""
+"""What scores say, as the market learns it: of good and bad answers, or of the chance itself."""
 
 import math
 from random import Random
@@ -8,27 +8,79 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.core.errors import ScoreInvalid
-from cluster.core.evaluator import CHANNEL_START, learn, read, scale
+from cluster.core.evaluator import CHANNEL_START, graded, learn, read, scale, two_humps
+from cluster.core.posterior import Gaussian
 
 
-def after(scores):
-    channel = CHANNEL_START
+def foretold(p):
+    """Return a belief that is nearly sure of the chance `p`."""
+    p = min(max(p, 0.001), 0.999)
+    return Gaussian(math.log(p / (1.0 - p)), 0.01)
+
+
+def after(scores, channel=CHANNEL_START):
     for score, p in scores:
-        channel = learn(channel, score, p)
+        channel = learn(channel, score, foretold(p))
     return channel
+
+
+def near(rng, mean, sd):
+    return min(max(rng.gauss(mean, sd), 0.0), 1.0)
+
+
+def outcomes(rng, count):
+    """Return scores of good and bad answers to work of every difficulty."""
+    chances = [rng.uniform(0.3, 0.95) for _ in range(count)]
+    return [(near(rng, 0.9 if rng.random() < p else 0.2, 0.1), p) for p in chances]
+
+
+def shares(rng, count, lo=0.2, hi=0.8, sd=0.1):
+    """Return scores that tell the chance itself."""
+    chances = [rng.uniform(0.3, 0.95) for _ in range(count)]
+    return [(near(rng, lo + (hi - lo) * p, sd), p) for p in chances]
 
 
 def test_at_first_a_high_score_speaks_for_a_good_answer():
     high, low = read(CHANNEL_START, 0.95), read(CHANNEL_START, 0.05)
 
-    assert high.good > 10 * high.bad
-    assert low.bad > 10 * low.good
+    assert high[-1] > 5 * high[0]
+    assert low[0] > 5 * low[-1]
 
 
-def test_scores_between_two_bins_are_read_between_them():
-    a, b = read(CHANNEL_START, 0.45), read(CHANNEL_START, 0.55)
+def test_scores_of_good_and_bad_answers_are_found_out_by_their_two_humps():
+    channel = after(outcomes(Random(1), 300))
 
-    assert read(CHANNEL_START, 0.5).good == pytest.approx((a.good + b.good) / 2)
+    ends, middle = read(channel, 0.9), read(channel, 0.55)
+
+    assert graded(channel) < 0.01
+    assert ends[-1] > 10 * ends[0]
+    assert max(middle) < 4 * min(middle)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("lo", "hi", "sd"), [(0.2, 0.8, 0.12), (0.4, 0.7, 0.1), (0.1, 0.9, 0.2)])
+def test_scores_with_one_hump_are_read_as_grades(seed, lo, hi, sd):
+    channel = after(shares(Random(seed), 400, lo, hi, sd))
+
+    middle = read(channel, lo + 0.6 * (hi - lo))
+
+    assert graded(channel) > 0.8
+    assert scale(channel) == pytest.approx((lo, hi), abs=0.12)
+    assert 6 <= max(range(21), key=lambda i: middle[i]) <= 18
+
+
+def test_a_workspace_whose_judge_changes_its_ways_is_read_in_the_new_way():
+    rng = Random(3)
+    channel = after(outcomes(rng, 400), after(shares(rng, 300)))
+
+    assert graded(channel) < 0.5
+
+
+def test_one_hump_is_no_evidence_for_two_wherever_it_lies():
+    assert two_humps((0.0,) * 10) == 0
+    assert two_humps((1, 2, 5, 9, 4, 2, 1, 0, 0, 0)) == 0
+    assert two_humps((9, 5, 5, 3, 1, 0, 0, 0, 0, 0)) == 0
+    assert two_humps((0, 9, 1, 0, 0, 0, 1, 9, 2, 0)) > 3
 
 
 def test_a_generous_judge_is_found_out():
@@ -46,7 +98,7 @@ def test_a_generous_judge_is_found_out():
 def test_a_judge_that_always_says_one_says_nothing_in_the_end():
     found = read(after([(1.0, 0.5)] * 3000), 1.0)
 
-    assert 0.4 < found.bad / found.good < 1.1
+    assert 0.4 < found[0] / found[-1] < 1.1
 
 
 def test_the_scale_is_never_narrower_than_a_fifth():
@@ -67,6 +119,7 @@ def test_densities_stay_positive_and_counts_bounded(history, score):
 
     found = read(channel, score)
 
-    assert found.good > 0
-    assert found.bad > 0
+    assert len(found) == 21
+    assert min(found) > 0
     assert sum(channel.good) + sum(channel.bad) <= 16 + len(history) + 1e-6
+    assert 0 <= graded(channel) <= 1

@@ -41,8 +41,7 @@ def live(history, book=None):
                 rev=rev,
                 node_id=name,
                 features=tuple(found.observation.features.tolist()),
-                good=found.observation.good,
-                bad=found.observation.bad,
+                likelihood=found.observation.likelihood,
             )
         )
     return {name: Standing(node=node, family=family) for name, node in nodes.items()}, ledger, book

@@ -38,7 +38,7 @@ def at():
 
 
 def seen(domain="code", x=0.5, good=2.0, bad=0.2):
-    return Observation(features=features(at(), {domain: 1.0}, x), good=good, bad=bad)
+    return Observation(features=features(at(), {domain: 1.0}, x), likelihood=(bad, good))
 
 
 def worked(results, standing=None):
