@@ -100,21 +100,18 @@ def at(tick: float) -> datetime:
     return EPOCH + timedelta(seconds=lifecycle.CIRCUIT_UNIT_S * float(tick))
 
 
-def run(argv: list[str], policies: dict[str, type]) -> int:
-    """Run the simulator with these policies among its own."""
+def simulator(module: str) -> Any:
+    """Return a module of the simulator; without its folder, end with what to set."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "bench"
     root = Path(os.environ.get("LOOM_BENCH") or beside)
     found = [p for p in (root / "market", root) if (p / "sim" / "cli.py").is_file()]
     if not found:
-        print("no market simulator: set LOOM_BENCH to the folder of benchmarks", file=sys.stderr)
-        return 2
-    sys.path.insert(0, str(found[0]))
-    cli: Any = importlib.import_module("sim.cli")
-    for name, policy in policies.items():
-        cli.register(name, policy)
-    cli.main(argv)
-    return 0
+        sys.exit("no market simulator: set LOOM_BENCH to the folder of benchmarks")
+    if str(found[0]) not in sys.path:
+        sys.path.insert(0, str(found[0]))
+    return importlib.import_module(f"sim.{module}")
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], {"ours": Ours}))
+    simulator("cli").register(Ours.name, Ours)
+    simulator("cli").main(sys.argv[1:])
