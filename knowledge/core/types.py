@@ -29,6 +29,7 @@ class DocumentInput:
         external_id: The caller's name for it, unique in the collection; the same again replaces it.
         metadata: Arbitrary JSON values to filter by.
         byte_count: Of a file too large to be read at all, whose `content` was left out.
+        problem: Why its file could not be opened, in a sentence.
     """
 
     external_id: str
@@ -39,6 +40,7 @@ class DocumentInput:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tags: Sequence[str] = ()
     byte_count: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
 
-from knowledge.core.errors import DocumentEmpty, DocumentTooLarge, FormatUnsupported
+from knowledge.core.errors import (
+    DocumentEmpty,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    FormatUnsupported,
+)
 from knowledge.core.types import DocumentInput, LoadedText, SourceType
 from knowledge.loaders import csv_table, json_values
 from knowledge.loaders.converting import convert
@@ -51,6 +56,8 @@ def load(document: DocumentInput) -> LoadedText:
     Raises:
         DocumentRejected: It is empty, too large, unreadable, or of a format nobody here reads.
     """
+    if document.problem:
+        raise DocumentUnreadable(document.problem)
     if document.text is not None:
         kind: SourceType = "markdown" if _MARKDOWN_HEADING.search(document.text) else "text"
         return LoadedText(text=document.text, source_type=kind)

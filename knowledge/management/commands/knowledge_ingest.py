@@ -115,9 +115,20 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _document(path: Path, name: str, tags: list[str]) -> DocumentInput:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
+    content, size, problem = b"", 0, ""
+    try:
+        if not path.is_file():
+            problem = "It is no regular file."
+        elif (size := path.stat().st_size) <= MAX_BYTES:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        problem = f"The file cannot be opened: {error.strerror}."
     return DocumentInput(
-        external_id=name, content=content, file_name=path.name, tags=tags, byte_count=size
+        external_id=name,
+        content=content,
+        file_name=path.name,
+        tags=tags,
+        byte_count=size,
+        problem=problem,
     )

@@ -1,6 +1,7 @@
 """`knowledge_ingest` and `retrieval_run`."""
 
 import json
+import os
 
 import pytest
 from django.core.management import call_command
@@ -37,6 +38,24 @@ def test_a_folder_is_ingested_and_doing_it_again_changes_nothing(tmp_path, capsy
     assert (second["ready"], second["unchanged"]) == (0, 2)
     hits = wiring.search(workspace_id=workspace_id_of(slug="default"), query="weaving", limit=1)
     assert (hits[0].external_id, hits[0].title) == ("a.md", "Looms")
+
+
+def test_a_path_that_cannot_be_read_is_an_error_of_its_own_and_the_others_go_on(tmp_path, capsys):
+    pipe, note = tmp_path / "pipe.txt", tmp_path / "note.txt"
+    os.mkfifo(pipe)
+    note.write_text("A loom weaves.")
+
+    call_command("knowledge_ingest", "docs", str(pipe), str(note), "--json")
+
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["ready"], summary["failed"]) == (1, 1)
+    assert summary["errors"] == [
+        {
+            "external_id": "pipe.txt",
+            "code": "knowledge.document_unreadable",
+            "message": "It is no regular file.",
+        }
+    ]
 
 
 def test_a_workspace_can_be_named_and_must_exist(tmp_path, capsys):
