@@ -14,6 +14,7 @@ SAVED_BY_ANOTHER = {
     "phase_begin": "_advance, _next_cycle, claims and re-auctions",
     "phase_record": "_advance, which follows it",
     "forged_keep": "the step Forged",
+    "goal_seen": "_advance, which follows it where SENSE is recorded",
     "task_cancel": "_stop_or_flag, with which its transaction ends",
     "_want": "the auction's end: phase, pause, or the word that a model is asked",
 }
