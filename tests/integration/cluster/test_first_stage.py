@@ -20,6 +20,7 @@ from cluster.services import books
 from cluster.services.books import book_load, family_evidence_set, node_evidence_set
 from cluster.services.first_stage import shortlist_read
 from cluster.services.population import domains_ensure
+from cluster.services.second_stage import entrants_read
 from loomsite.access.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +159,28 @@ def test_sql_and_the_pure_rules_let_the_same_nodes_through(
     assert dict(found.before.excluded) == barred
     assert found.before.left_out == left_out
     assert found.usual_cost == usual
+
+
+def test_what_is_read_of_those_who_bid_is_what_is_believed_of_them(workspace_id: str) -> None:
+    nodes = populate(workspace_id, 12)
+    AgentNode.objects.filter(pk=nodes[0].pk).update(evidence=[], declared=[])
+    AgentNode.objects.filter(pk=nodes[1].pk).update(declared=[0.1 * n for n in range(SIZE)])
+    nodes = [AgentNode.objects.select_related("agent", "family").get(pk=n.pk) for n in nodes]
+    at = book_load(workspace_id=workspace_id).space
+    asked = factors.features(at, WORK.weights, WORK.x)
+
+    entrants, field = entrants_read(
+        node_ids=[str(n.pk) for n in reversed(nodes)], usual_cost=Decimal("0.1"), at=at, now=NOW
+    )
+
+    assert field.predict(asked) == population_field(at, nodes).predict(asked)
+    assert [
+        (e.candidate.node_id, e.agent_id, e.agent, e.candidate.tools, e.candidate.wait_s)
+        for e in entrants
+    ] == [
+        (str(n.pk), str(n.agent_id), n.agent.slug, frozenset(n.agent.tools), waits(n))
+        for n in nodes
+    ]
 
 
 def test_a_workspace_sees_its_own_nodes_only(workspace_id: str) -> None:
