@@ -272,6 +272,18 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",  # served from here: no page needs a CDN
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SECURITY": [{"key": []}, {"session": []}],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "A key of Loom: lk_…"},
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": SESSION_COOKIE_NAME,
+                "description": "Whoever is logged in to the admin.",
+            },
+        }
+    },
 }
 
 # ---------------------------------------------------------------- the admin: all of it from here

@@ -63,6 +63,8 @@ async def test_the_schema_names_every_resource_and_the_docs_need_no_other_site(h
     paths = schema.json()["paths"]
     assert {"/api/v1/tasks", "/api/v1/tasks/{task_id}/cancel", "/api/v1/agents",
             "/api/v1/schedules", "/api/v1/keys", "/api/v1/search"} <= set(paths)  # fmt: skip
+    assert {"key": []} in paths["/api/v1/tasks"]["get"]["security"]
+    assert schema.json()["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     assert docs.status_code == 200
     assert 'src="http' not in docs.text
     assert 'href="http' not in docs.text
