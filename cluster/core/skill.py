@@ -259,6 +259,29 @@ def node_from_row(row: Sequence[float] | Array, declared: Sequence[float] | Arra
     )
 
 
+def nodes_from_rows(rows: Array, declared: Array) -> list[NodeEvidence]:
+    """Return many nodes' evidence at once from their rows, none of them empty.
+
+    Args:
+        rows: Shape (nodes, `NODE_ROW`).
+        declared: Head starts, shape (nodes, `SIZE`).
+    """
+    precision = np.zeros((len(rows), SIZE, SIZE))
+    down, across = _LOWER
+    precision[:, down, across] = precision[:, across, down] = rows[:, :HALF]
+    return [
+        NodeEvidence(
+            precision=precision[n],
+            shift=row[HALF : HALF + SIZE],
+            declared=declared[n],
+            lift=float(row[-3]),
+            fell=float(row[-2]),
+            rose=float(row[-1]),
+        )
+        for n, row in enumerate(rows)
+    ]
+
+
 def family_row(family: FamilyEvidence) -> list[float]:
     """Return a family's evidence as the floats of its database row."""
     return [*family.precision[_LOWER].tolist(), *family.shift.tolist()]

@@ -10,7 +10,7 @@ import numpy as np
 from django.db import connection
 
 from cluster.core import auction, skill
-from cluster.core.factors import Array, Space
+from cluster.core.factors import SIZE, Array, Space
 from cluster.core.lifecycle import Circuit, NodeLife, Record, probe_due
 
 # Evidence leaves as PostgreSQL's own bytes: some eighty floats for each of 64 nodes take longer to
@@ -77,16 +77,18 @@ def entrants_read(
         cursor.execute(_ENTRANTS, [list(node_ids)])
         rows = [_Row(*row) for row in cursor.fetchall()]
     entrants: list[Entrant] = []
-    nodes: list[skill.NodeEvidence] = []
     families: dict[int, skill.FamilyEvidence] = {}
     for row in rows:
         entrants.append(_entrant(row, usual_cost, now))
-        nodes.append(skill.node_from_row(_floats(row.evidence), _floats(row.declared)))
         if row.family_id not in families:
-            families[row.family_id] = skill.family_from_row(_floats(row.family_evidence))
+            families[row.family_id] = skill.family_from_row(
+                _floats([row.family_evidence], skill.FAMILY_ROW)[0]
+            )
     place = {family_id: n for n, family_id in enumerate(families)}
     field = skill.Field(at, node_count=len(rows), family_of=[place[row.family_id] for row in rows])
-    field.put_nodes(0, nodes)
+    evidence = _floats([row.evidence for row in rows], skill.NODE_ROW)
+    declared = _floats([row.declared for row in rows], SIZE)
+    field.put_nodes(0, skill.nodes_from_rows(evidence, declared))
     field.put_families(0, list(families.values()))
     return entrants, field
 
@@ -115,7 +117,12 @@ def _entrant(row: _Row, usual_cost: Decimal | None, now: datetime) -> Entrant:
     return Entrant(candidate=candidate, agent_id=row.agent_id, agent=row.agent)
 
 
-def _floats(sent: bytes) -> Array:
-    if len(sent) <= _HEAD:
-        return np.zeros(0)
-    return np.frombuffer(sent, _CELL, offset=_HEAD)["value"].astype(np.float64)
+def _floats(sent: Sequence[bytes], length: int) -> Array:
+    """Return arrays of this many floats each; an empty one has seen nothing, which is all zeros.
+
+    Raises:
+        ValueError: One has another length.
+    """
+    empty = bytes(length * _CELL.itemsize)
+    cells = b"".join(each[_HEAD:] or empty for each in sent)
+    return np.frombuffer(cells, _CELL)["value"].astype(np.float64).reshape(len(sent), length)
