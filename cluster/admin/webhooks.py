@@ -13,7 +13,7 @@ from cluster.core.webhooks import DEFAULT
 from cluster.models import Webhook, WebhookDelivery
 from cluster.services import webhooks
 from loomsite.access.admin import fields
-from loomsite.access.admin.buttons import DOOR, RowAction
+from loomsite.access.admin.buttons import DOOR, RowAction, reason_of
 from loomsite.access.admin.display import EMPTY, ago, badge, json_text, row, short, task_link, words
 from loomsite.access.admin.reach import OPERATOR, OWNER, actor_of
 from loomsite.access.core.errors import InputInvalid
@@ -78,7 +78,8 @@ class WebhookAdmin(ClusterAdmin):
         "A webhook is an address that is told when tasks end or ask something, with a signature."
     )
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:  # noqa: ARG002 -- Django's
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        super().save_model(request, obj, form, change)
         if not change:
             request.loom_secret = form.secret  # pyright: ignore[reportAttributeAccessIssue] -- for this answer
 
@@ -129,6 +130,7 @@ class WebhookAdmin(ClusterAdmin):
             webhook_id=str(obj.pk),
             actor=actor_of(request),
             door=DOOR,
+            reason=reason_of(request),
         )
 
 

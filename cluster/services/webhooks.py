@@ -153,15 +153,17 @@ def webhook_rotate(
     return secret
 
 
-def webhook_delete(*, workspace_id: str, webhook_id: str, actor: str, door: str) -> None:
-    """Delete a webhook with all that was and would be sent.
+def webhook_delete(
+    *, workspace_id: str, webhook_id: str, actor: str, door: str, reason: str = ""
+) -> None:
+    """Delete a webhook with all that was and would be sent; the audit keeps the reason.
 
     Raises:
         WebhookUnknown: There is none with this id here.
     """
     with transaction.atomic():
         row = webhook_row(workspace_id, webhook_id, lock=True)
-        _audit(row, actor=actor, door=door, action="webhook.delete")
+        _audit(row, actor=actor, door=door, action="webhook.delete", reason=reason)
         row.delete()
 
 
@@ -304,12 +306,15 @@ def _secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def _audit(row: Webhook, *, actor: str, door: str, action: str, **detail: object) -> None:
+def _audit(
+    row: Webhook, *, actor: str, door: str, action: str, reason: str = "", **detail: object
+) -> None:
     audit_write(
         workspace_id=row.workspace_id,
         actor=actor,
         door=door,
         action=action,
         target=f"webhook:{row.pk}",
+        reason=reason,
         detail={"url": row.url, **detail},
     )

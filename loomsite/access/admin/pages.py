@@ -154,7 +154,8 @@ class ApiKeyAdmin(LoomAdmin):
     )  # fmt: skip
     empty = "Programs and MCP clients sign in with a key. It is shown once, when it is made."
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:  # noqa: ARG002 -- Django's
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        super().save_model(request, obj, form, change)
         request.loom_key = form.key  # pyright: ignore[reportAttributeAccessIssue] -- for this answer
 
     def response_add(
