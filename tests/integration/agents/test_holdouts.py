@@ -130,13 +130,13 @@ def test_a_run_keeps_its_lot_and_a_young_workspace_draws_none(workspace_id):
 
 def test_about_the_share_goes_without_skills_and_as_many_without_memories(workspace_id):
     share(workspace_id, 0.1)
-    ids = [str(uuid.UUID(int=number)) for number in range(1, 2_001)]
+    ids = [str(uuid.UUID(int=number)) for number in range(1, 601)]
 
     drawn = [held_out_of(workspace_id=workspace_id, run_id=run_id) for run_id in ids]
 
     for what in ("skills", "memories"):
-        assert 150 <= sum(what in lot for lot in drawn) <= 250
-    assert sum(len(lot) == 2 for lot in drawn) <= 40
+        assert 35 <= sum(what in lot for lot in drawn) <= 85
+    assert sum(len(lot) == 2 for lot in drawn) <= 16
 
 
 @pytest.mark.parametrize("value", ["many", -1, 2, None, True])
@@ -144,7 +144,7 @@ def test_a_share_that_makes_no_sense_is_the_usual_one(workspace_id, value):
     share(workspace_id, value)
 
     drawn = [
-        held_out_of(workspace_id=workspace_id, run_id=str(uuid.UUID(int=n))) for n in range(500)
+        held_out_of(workspace_id=workspace_id, run_id=str(uuid.UUID(int=n))) for n in range(200)
     ]
 
-    assert 5 <= sum("skills" in lot for lot in drawn) <= 40
+    assert 2 <= sum("skills" in lot for lot in drawn) <= 20
