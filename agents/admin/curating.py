@@ -169,6 +169,9 @@ class CurationPages(AgentsAdmin):
     def _merge(
         self, request: HttpRequest, home: Workspace, ids: Sequence[str]
     ) -> HttpResponse | None:
+        if not _reason(request):
+            messages.error(request, "Say why: it is written to the audit.")
+            return None
         try:
             made = wiring.memories_merge(
                 workspace_id=str(home.pk),
