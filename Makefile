@@ -4,6 +4,9 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# A process for each core, each file's tests in one of them; TEST_PROCESSES=0 runs them in turn.
+TEST_PROCESSES ?= logical
+PARALLEL := -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile
 BENCHMARKS := market market_postgres runtime retrieval durability api mcp admin
 ARGS ?=
 
@@ -41,10 +44,10 @@ down: ## Stop whatever of this checkout runs
 	@if [ -e $(STAMP) ]; then $(PY) manage.py down; else echo "Nothing was running." >&2; fi
 
 test: $(STAMP) ## Run the tests (the services they need start by themselves)
-	@$(PY) -m pytest -m "not live" $(ARGS)
+	@$(PY) -m pytest -m "not live" $(PARALLEL) $(ARGS)
 
 test-fast: $(STAMP) ## Run the tests that start no processes of ours
-	@$(PY) -m pytest -m "not live and not e2e" $(ARGS)
+	@$(PY) -m pytest -m "not live and not e2e" $(PARALLEL) $(ARGS)
 
 check: format-check lint types imports test ## Format, lint, types, imports, tests: what CI runs
 
