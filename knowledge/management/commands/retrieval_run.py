@@ -65,12 +65,13 @@ class Command(MeasuringCommand):
                 self.stderr.write(f"{result.external_id}: {result.error}")
             self.progress(seen, "documents", every=500)
 
-        documents = (
-            DocumentInput(
-                external_id=line["_id"], title=str(line.get("title") or ""), text=line["text"]
-            )
-            for line in self.corpus(options)
-        )
+        def document(line: Line) -> DocumentInput:
+            title = str(line.get("title") or "")
+            # Some sets hold abstracts that are missing: what is known of those is their title.
+            text = line["text"] if line["text"].strip() else title
+            return DocumentInput(external_id=line["_id"], title=title, text=text)
+
+        documents = (document(line) for line in self.corpus(options))
         return wiring.ingest(
             workspace_id=workspace_id, collection=slug, documents=documents, on_result=report
         )

@@ -83,8 +83,13 @@ def test_a_run_of_a_beir_folder_is_a_trec_file_and_only_embeddings_stay(tmp_path
         {"_id": "d1", "title": "Looms", "text": "A loom weaves cloth."},
         {"_id": "d2", "title": "", "text": "A sail catches the wind."},
         {"_id": "d3", "title": "", "text": ""},
+        {"_id": "d4", "title": "Anchors", "text": " "},
     ]
-    queries = [{"_id": "q1", "text": "Who weaves cloth?"}, {"_id": "q2", "text": "wind"}]
+    queries = [
+        {"_id": "q1", "text": "Who weaves cloth?"},
+        {"_id": "q2", "text": "wind"},
+        {"_id": "q3", "text": "anchors"},
+    ]
     (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
     (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
     run = tmp_path / "out.trec"
@@ -92,17 +97,18 @@ def test_a_run_of_a_beir_folder_is_a_trec_file_and_only_embeddings_stay(tmp_path
     call_command("retrieval_run", "--data", str(tmp_path), "--run", str(run), "--json")
 
     summary = json.loads(capsys.readouterr().out)
-    assert (summary["documents"], summary["queries"]) == (3, 2)
+    assert (summary["documents"], summary["queries"]) == (4, 3)
     assert [item["external_id"] for item in summary["failed"]] == ["d3"]
     lines = [line.split() for line in run.read_text().splitlines()]
     assert [line[:4] for line in lines if line[3] == "1"] == [
         ["q1", "Q0", "d1", "1"],
         ["q2", "Q0", "d2", "1"],
+        ["q3", "Q0", "d4", "1"],
     ]
     scores = [float(line[4]) for line in lines if line[0] == "q1"]
     assert scores == sorted(set(scores), reverse=True)
     assert Collection.objects.count() == Document.objects.count() == 0
-    assert CachedEmbedding.objects.count() == 2
+    assert CachedEmbedding.objects.count() == 3
 
 
 @pytest.mark.parametrize("depth", ["0", "201"])
