@@ -71,7 +71,9 @@ def database(url: str) -> dict[str, Any]:
     # A host that vanishes must not hold its row locks until TCP gives it up.
     limits = "-c idle_in_transaction_session_timeout=60000"
     options = {"connect_timeout": 10, "pool": pool, "options": limits, **parsed.get("OPTIONS", {})}
-    return {**parsed, "OPTIONS": options, "CONN_MAX_AGE": 0}
+    # A restart of PostgreSQL breaks all connections that rest in the pool; each is looked at first.
+    checks = {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    return {**parsed, "OPTIONS": options, **checks}
 
 
 def _broker(url: str) -> str:

@@ -16,29 +16,29 @@ from loomsite.access.core.errors import FieldError, InputInvalid
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
     """Bring the rows of the built-in tools in step with the code; what operators set is kept."""
-    for spec in specs:
-        Tool.objects.update_or_create(
+    rows = [
+        Tool(
             workspace_id=workspace_id,
             name=spec.name,
-            defaults={
-                "description": spec.description,
-                "parameters": spec.parameters,
-                "tags": sorted(spec.tags),
-                "effect": spec.effect,
-                "idempotent": spec.idempotent,
-                "source": Tool.Source.BUILTIN,
-            },
-            create_defaults={
-                "description": spec.description,
-                "parameters": spec.parameters,
-                "tags": sorted(spec.tags),
-                "effect": spec.effect,
-                "idempotent": spec.idempotent,
-                "source": Tool.Source.BUILTIN,
-                "timeout_s": spec.timeout_s,
-                "enabled": "exec" not in spec.tags,
-            },
+            description=spec.description,
+            parameters=spec.parameters,
+            tags=sorted(spec.tags),
+            effect=spec.effect,
+            idempotent=spec.idempotent,
+            source=Tool.Source.BUILTIN,
+            timeout_s=spec.timeout_s,
+            enabled="exec" not in spec.tags,
         )
+        for spec in specs
+    ]
+    Tool.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["workspace", "name"],
+        update_fields=[
+            "description", "parameters", "tags", "effect", "idempotent", "source", "updated_at",
+        ],
+    )  # fmt: skip
 
 
 def tool_update(
