@@ -4,9 +4,10 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-# A process for each core, each file's tests in one of them; TEST_PROCESSES=0 runs them in turn.
+# A process for each core, each file's tests in one of them, the long ones (e2e) first; TEST_PROCESSES=0
+# runs them in turn.
 TEST_PROCESSES ?= logical
-PARALLEL := -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile
+PARALLEL := -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BENCHMARKS := market market_postgres runtime retrieval durability api mcp admin
 ARGS ?=
 

@@ -67,7 +67,9 @@ def database(url: str) -> dict[str, Any]:
             " postgresql://user:password@host:port/name."
         )
     # One pool per process, as large as the bridge has threads and a few more for jobs.
-    pool = {"min_size": 0, "max_size": 20, "timeout": 10}
+    # It gives up on a connection soon: left to itself it tries again ever more rarely, and would
+    # keep callers waiting long after a PostgreSQL that was away is back.
+    pool = {"min_size": 0, "max_size": 20, "timeout": 10, "reconnect_timeout": 2}
     # A host that vanishes must not hold its row locks until TCP gives it up.
     limits = "-c idle_in_transaction_session_timeout=60000"
     options = {"connect_timeout": 10, "pool": pool, "options": limits, **parsed.get("OPTIONS", {})}
