@@ -42,11 +42,12 @@ def test_a_database_url_becomes_a_pooled_postgres_database():
         "PORT": 5433,
         "OPTIONS": {
             "connect_timeout": 10,
-            "pool": {"min_size": 0, "max_size": 20, "timeout": 10},
+            "pool": {"min_size": 0, "max_size": 20, "timeout": 10, "reconnect_timeout": 2},
             "options": "-c idle_in_transaction_session_timeout=60000",
             "sslmode": "require",
         },
     }
+    assert described["CONN_HEALTH_CHECKS"]
 
 
 @pytest.mark.parametrize("url", ["", "http://host", "redis://host:port/0", "host:6379"])
