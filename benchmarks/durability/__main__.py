@@ -3,7 +3,9 @@
     python -m benchmarks.durability [--tasks 100] [--kill-every-s 10] [--json FILE]
 
 Half of the tasks split into parts that build on each other. The same tasks run twice, undisturbed
-and under kills, each over a database of its own; then everything that was recorded is compared.
+and under kills, each over a database of its own; then everything that was recorded is compared. A
+worker is killed each time all of them have taken tasks for `--kill-every-s`: a killer faster than
+the workers' start would leave nobody to work.
 DATABASE_URL and REDIS_URL are used where they are set, else the embedded services are started.
 Exit code 0 when every promise held, 1 when one was broken.
 """
@@ -120,8 +122,9 @@ def run(told: Told, over: Plane, *, disturb: bool) -> Measured:
         if now > next_told:
             next_told = now + TOLD_EACH_S
             say(sys.stderr, f"  {now - began:5.1f} s: {left} tasks left, {measured.kills} kills")
-        if disturb and now > next_kill:
-            next_kill += told.kill_every_s
+        if not all(worker.is_ready for worker in workers):
+            next_kill = now + told.kill_every_s
+        elif disturb and now > next_kill:
             _replace(over, workers, rng.choice(workers))
             measured.kills += 1
         process.wait_until(lambda: False, timeout_s=0.25)
