@@ -13,6 +13,7 @@ from knowledge.core.citations import Citation, CitationProblem, check_citations
 from knowledge.core.errors import KnowledgeError, SearchInvalid
 from knowledge.core.lists import Space, first
 from knowledge.core.ports import Embedder
+from knowledge.core.preparing import clean
 from knowledge.core.types import DocumentInput, Filters, Fusion, GroupBy, Hit, SearchQuery
 from knowledge.embedders.minilm import MODEL_ID
 from knowledge.loaders.registry import load
@@ -78,7 +79,7 @@ def search(
     """
     parsed = filtering.parse_filters(filters)
     question = SearchQuery(
-        text=query, limit=limit, group_by=group_by, explain=explain, fusion=fusion,
+        text=clean(query), limit=limit, group_by=group_by, explain=explain, fusion=fusion,
         expand=_expansion_is_on() if expand is None else expand,
     )  # fmt: skip
     retrieval.check(question)

@@ -165,9 +165,10 @@ def vectors_of(
     if embed is None:
         return Vectors()
     follows, before = previous(
-        workspace_id=workspace_id, scope=scope, occasion=occasion, until=until
+        workspace_id=workspace_id, scope=scope, occasion=_line(occasion), until=until
     )
-    made = embed(workspace_id=workspace_id, scope=str(scope), texts=embedding_texts(text, before))
+    texts = embedding_texts(storable(text).strip(), before)
+    made = embed(workspace_id=workspace_id, scope=str(scope), texts=texts)
     return Vectors(by_model={name: mean(of) for name, of in made.items()}, follows=follows)
 
 

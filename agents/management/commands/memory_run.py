@@ -15,8 +15,8 @@ class Command(MeasuringCommand):
     help = (
         "Remember DIR/corpus.jsonl, a scope for each conversation and its turns in order, recall "
         "for each line of DIR/queries.jsonl, and write FILE (qid Q0 docid rank score tag). A "
-        "line's conversation is its _id up to the '/', its title the session's date. Cached "
-        "embeddings are kept."
+        "line's conversation is its _id up to the '/' (those without one are of one conversation), "
+        "its title the session's date. Cached embeddings are kept."
     )
     most = 100
 
@@ -24,7 +24,7 @@ class Command(MeasuringCommand):
         workspace_id = workspace_ensure(slug="scratch", name="Measurements")
         mark = f"run-{secrets.token_hex(6)}"
         scopes: dict[str, str] = {}
-        turns: dict[str, str] = {}
+        turns: dict[str, list[str]] = {}  # a text that was said twice is one memory
 
         def found(line: Line) -> Scored:
             scope = scopes.get(_conversation(line))
@@ -38,20 +38,19 @@ class Command(MeasuringCommand):
                 limit=options["depth"],
                 fusion=options["fusion"],
             )
-            return ((turns[hit.id], hit.score) for hit in hits)
+            said = [(turn, hit.score) for hit in hits for turn in turns[hit.id]]
+            return said[: options["depth"]]
 
         try:
             began = monotonic()
-            failed: list[dict[str, str]] = []
             for count, line in enumerate(self.corpus(options), start=1):
                 scope = scopes.setdefault(_conversation(line), f"{mark}-{len(scopes) + 1}")
                 try:
                     memory_id = _remember(workspace_id, mark, scope, line)
                 except InputInvalid as error:
-                    failed.append({"external_id": line["_id"], "error": str(error)})
-                    self.stderr.write(f"{line['_id']}: {error}")
+                    self.leave_out(line["_id"], str(error))
                 else:
-                    turns.setdefault(memory_id, line["_id"])
+                    turns.setdefault(memory_id, []).append(line["_id"])
                 self.progress(count, "turns", every=500)
             remembered_s = monotonic() - began
             began = monotonic()
@@ -59,7 +58,6 @@ class Command(MeasuringCommand):
             return {
                 "memories": len(turns),
                 "conversations": len(scopes),
-                "failed": failed,
                 "queries": count,
                 "remember_s": round(remembered_s, 1),
                 "recall_ms": round((monotonic() - began) * 1000 / max(count, 1), 1),
@@ -74,11 +72,13 @@ def _remember(workspace_id: str, mark: str, scope: str, line: Line) -> str:
         text=line["text"],
         scope="session",
         scope_id=scope,
-        occasion=" ".join(str(line.get("title") or "").split())[:200],
+        occasion=" ".join(line["title"].split())[:200],
         subject=mark,
         provenance={"source": line["_id"]},
     )
 
 
 def _conversation(line: Line) -> str:
-    return line["_id"].partition("/")[0]
+    """Return the conversation of a line; those whose ids name none are of one together."""
+    name, slash, _ = line["_id"].partition("/")
+    return name if slash else ""

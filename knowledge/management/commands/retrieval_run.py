@@ -42,11 +42,6 @@ class Command(MeasuringCommand):
             count = self.answer(options, found)
             return {
                 "documents": len(results),
-                "failed": [
-                    {"external_id": item.external_id, "error": item.error}
-                    for item in results
-                    if item.status == "failed"
-                ],
                 "chunks": sum(item.chunk_count for item in results),
                 "queries": count,
                 "ingest_s": round(ingested_s, 1),
@@ -62,14 +57,13 @@ class Command(MeasuringCommand):
             nonlocal seen
             seen += 1
             if result.status == "failed":
-                self.stderr.write(f"{result.external_id}: {result.error}")
+                self.leave_out(result.external_id, result.error)
             self.progress(seen, "documents", every=500)
 
         def document(line: Line) -> DocumentInput:
-            title = str(line.get("title") or "")
             # Some sets hold abstracts that are missing: what is known of those is their title.
-            text = line["text"] if line["text"].strip() else title
-            return DocumentInput(external_id=line["_id"], title=title, text=text)
+            text = line["text"] if line["text"].strip() else line["title"]
+            return DocumentInput(external_id=line["_id"], title=line["title"], text=text)
 
         documents = (document(line) for line in self.corpus(options))
         return wiring.ingest(

@@ -63,10 +63,43 @@ def test_wrong_options_are_usage_errors(tmp_path, options):
     assert caught.value.returncode == 2
 
 
-def test_a_line_that_is_no_object_is_named_and_nothing_stays(tmp_path):
-    data = folder(tmp_path, corpus=[*CORPUS, ["no", "object"]])
+def test_odd_lines_are_named_and_the_run_of_the_others_is_valid(tmp_path, capsys):
+    corpus = [
+        {"_id": "a/1", "title": "On the ferry", "text": "Ann: Thanks!"},
+        {"_id": "a/2", "title": "On the ferry", "text": "Bo: The loom is oak."},
+        {"_id": "a/3", "title": "On the ferry", "text": "Ann: Thanks!"},
+        {"_id": "a/2", "title": "Ashore", "text": "Bo: The loom is oak, I said."},
+        {"_id": "a/5 6", "text": "Bo: The loom."},
+        ["no", "object"],
+        {"_id": "b/1", "text": "The loom is old. \ud800"},
+        {"_id": "1", "text": "A loom of nobody."},
+        {"_id": "2", "text": "A sail of nobody."},
+    ]
+    queries = [
+        {"_id": "a/q1", "text": "Who said thanks about the loom?"},
+        {"_id": "b/q1", "text": "\ud800 loom"},
+        {"_id": "q1", "text": "loom"},
+        {"_id": "a/long", "text": "loom " * 5_000},
+    ]
+    run = tmp_path / "out.trec"
 
-    with pytest.raises(CommandError, match=r"line 5"):
-        call_command("memory_run", "--data", str(data), "--run", str(tmp_path / "out"))
+    call_command(
+        "memory_run", "--data", str(folder(tmp_path, corpus, queries)), "--run", str(run), "--json"
+    )
 
+    summary = json.loads(capsys.readouterr().out)
+    assert [item["external_id"] for item in summary["failed"]] == [
+        "corpus.jsonl, line 5",
+        "corpus.jsonl, line 6",
+        "a/long",
+    ]
+    found: dict[str, list[str]] = {}
+    for line in run.read_text().splitlines():
+        query, _, turn, *_ = line.split(" ")
+        found.setdefault(query, []).append(turn)
+    assert {query: sorted(turns) for query, turns in found.items()} == {
+        "a/q1": ["a/1", "a/2", "a/3"],
+        "b/q1": ["b/1"],
+        "q1": ["1", "2"],
+    }
     assert MemoryEntry.objects.count() == Document.objects.count() == 0

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from knowledge import wiring
+from knowledge.management.measuring import ranking
 from knowledge.models import CachedEmbedding, Collection, Document
 from loomsite.access.selectors import workspace_id_of
 from tests.factories.access import make_tenant
@@ -109,6 +110,67 @@ def test_a_run_of_a_beir_folder_is_a_trec_file_and_only_embeddings_stay(tmp_path
     assert scores == sorted(set(scores), reverse=True)
     assert Collection.objects.count() == Document.objects.count() == 0
     assert CachedEmbedding.objects.count() == 3
+
+
+def test_lines_that_cannot_be_used_are_named_and_the_run_of_the_others_is_valid(tmp_path, capsys):
+    corpus = [
+        {"_id": "d\u00e9j\u00e0/vu#1", "text": "A loom weaves cloth.", "metadata": {"year": 1801}},
+        {"_id": 7, "title": None, "text": "A sail."},
+        {"_id": "7", "title": "Sails", "text": "A sail catches wind."},
+        {"_id": "two words", "text": "A loom."},
+        {"_id": "half\ud800", "text": "A loom."},
+        {"_id": "", "text": "A loom."},
+        {"_id": None, "text": "A loom."},
+        {"_id": "x" * 501, "text": "A loom."},
+        {"_id": "listed", "text": ["A loom."]},
+        {"_id": "odd", "text": "Half \ud800 a letter, \x00 nothing."},
+        {"title": "No _id", "text": "A loom."},
+    ]
+    queries = [
+        {"_id": "q1", "text": "Who weaves cloth?"},
+        {"_id": "q 2", "text": "wind"},
+        {"_id": 3, "text": "wind"},
+        {"_id": "q1", "text": "wind"},
+        {"_id": "empty", "text": ""},
+        {"_id": "long", "text": "wind " * 50_000},
+        {"_id": "stop", "text": "the of \ud800"},
+    ]
+    lines = [*map(json.dumps, corpus), "", '{"_id": "cut', "[" * 100_000]
+    (tmp_path / "corpus.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    run = tmp_path / "out.trec"
+
+    call_command("retrieval_run", "--data", str(tmp_path), "--run", str(run), "--json")
+
+    out = capsys.readouterr()
+    failed = [item["external_id"] for item in json.loads(out.out)["failed"]]
+    of_corpus = [f"corpus.jsonl, line {number}" for number in (4, 5, 6, 7, 9, 11, 13, 14)]
+    assert sorted(failed) == sorted([*of_corpus, "x" * 501, "queries.jsonl, line 2", "q1", "long"])
+    assert "corpus.jsonl, line 4: The _id 'two words' cannot stand in a run" in out.err
+    ranked = [line.split(" ") for line in run.read_text().splitlines()]
+    assert {len(line) for line in ranked} == {6}
+    assert [(line[0], line[2]) for line in ranked if line[3] == "1" and line[0] != "stop"] == [
+        ("q1", "d\u00e9j\u00e0/vu#1"),
+        ("3", "7"),
+    ]
+    assert sorted(line[2] for line in ranked if line[0] == "q1") == [
+        "7",
+        "d\u00e9j\u00e0/vu#1",
+        "odd",
+    ]
+
+
+def test_scores_of_a_run_fall_strictly_as_written_and_name_no_document_twice():
+    hits = [("a", 0.5), ("b", 0.5), ("a", 0.4), ("c", 0.4999995), ("d", 0.1)]
+
+    lines = [line.split() for line in ranking("q", hits)]
+
+    assert [(line[2], line[3], line[4]) for line in lines] == [
+        ("a", "1", "0.500000"),
+        ("b", "2", "0.499999"),
+        ("c", "3", "0.499998"),
+        ("d", "4", "0.100000"),
+    ]
 
 
 @pytest.mark.parametrize("depth", ["0", "201"])
