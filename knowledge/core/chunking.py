@@ -10,6 +10,7 @@ MAX_SIZE = 1_600  # about 400 tokens of English; see `_size`
 MIN_SIZE = 400  # a shorter section is joined with the next one
 OVERLAP = 200
 _LONGEST_HEADING = 2_000  # a longer line is text
+_WRAPPED_LINE = 50  # a shorter line ends where its author ended it
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -18,6 +19,7 @@ _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _SENTENCE_END = re.compile(
     r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f\uff0e]+\s*|\n+"
 )
+_GOES_ON = re.compile(r"[\w,;]\n[a-z]")
 _WIDE = re.compile(
     r"[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
@@ -35,9 +37,9 @@ class _Piece:
 def chunk(text: str, *, markdown: bool = True) -> list[ChunkSpan]:
     """Return the chunks of a text in order; none when it is blank.
 
-    Cuts fall between sentences or lines. A section starts a new chunk unless what came before is
-    tiny; one that needs several chunks repeats its last sentences at each cut. In Markdown,
-    `#` lines are headings.
+    Cuts fall between sentences or lines, not where prose was only wrapped. A section starts a new
+    chunk unless what came before is tiny; one that needs several chunks repeats its last sentences
+    at each cut. In Markdown, `#` lines are headings.
     """
     spans: list[ChunkSpan] = []
     current: list[_Piece] = []
@@ -124,11 +126,19 @@ def _blocks(text: str, *, markdown: bool) -> Iterator[tuple[int, int, tuple[int,
 def _sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     left = start
     for match in _SENTENCE_END.finditer(text, start, end):
+        if _is_wrapped(text, match.start()):
+            continue
         if _LETTER.search(text, left, match.end()):
             yield from _cut(text, left, match.end())
         left = match.end()  # past blank lines too: looked at again with each, they never end
     if _LETTER.search(text, left, end):
         yield from _cut(text, left, end)
+
+
+def _is_wrapped(text: str, position: int) -> bool:
+    """Return whether a line only breaks here because it was full, in the middle of a sentence."""
+    goes_on = position and _GOES_ON.match(text, position - 1)
+    return bool(goes_on) and "\n" not in text[max(0, position - _WRAPPED_LINE) : position]
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

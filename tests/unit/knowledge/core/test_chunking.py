@@ -1,3 +1,5 @@
+import textwrap
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,27 @@ def test_a_long_section_is_cut_between_sentences_and_repeats_the_last_one():
     assert text[: first.end].endswith("here.")
     assert text[second.start :].startswith("One sentence")
     assert first.start < second.start < first.end
+
+
+def test_prose_that_was_wrapped_is_cut_between_its_sentences():
+    sentence = (
+        "The shuttle carries the weft through the shed that the heddles opened for it, and back"
+    )
+    wrapped = textwrap.fill(f"{sentence}. " * 60, width=72)
+
+    spans = chunk(wrapped)
+
+    assert len(spans) > 2
+    pieces = [" ".join(wrapped[span.start : span.end].split()) for span in spans]
+    assert all(piece.startswith("The shuttle") and piece.endswith("back.") for piece in pieces)
+
+
+def test_short_lines_are_cut_where_they_end():
+    rows = "\n".join(f"row {number} of a table of short lines" for number in range(120))
+
+    pieces = [rows[span.start : span.end] for span in chunk(rows)]
+
+    assert all(piece.startswith("row ") and piece.endswith("lines") for piece in pieces)
 
 
 def test_a_run_without_spaces_is_cut_all_the_same():
