@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db.models import Model
+from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -39,6 +40,12 @@ def person(name: str, **fields: Any) -> Any:
 def member(workspace_id: object, role: str, name: str = "") -> Any:
     made = person(name or f"{role}-{uuid.uuid4().hex[:8]}")
     Membership.objects.create(workspace_id=workspace_id, user=made, role=role)
+    return made
+
+
+def signed_in(user: Any) -> Client:
+    made = Client()
+    made.force_login(user)
     return made
 
 

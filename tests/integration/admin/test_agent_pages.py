@@ -1,7 +1,6 @@
 """The pages of agents: the leaderboard, versions and rolling back, a real try."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,21 +13,8 @@ from cluster.selectors.standing import leaderboard
 from cluster.services.books import book_load, family_evidence_set, node_evidence_set
 from cluster.services.population import node_create
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import member
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
-def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "operator", "olga"))
-    return made
 
 
 def _url(page: str, *args: object) -> str:

@@ -1,13 +1,12 @@
 """What all pages of the admin share: reasons, stale forms, diffs."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from agents.models import Agent, Scene
 from loomsite.access.admin.diff import changes, lines_changed
 from loomsite.access.models import AuditEntry
-from tests.integration.admin.seeding import Seeds, member
+from tests.integration.admin.seeding import Seeds, member, signed_in
 
 
 def _kinds(before: str, after: str) -> list[tuple[str, str]]:
@@ -47,8 +46,7 @@ def test_changes_name_only_the_fields_that_differ() -> None:
 def test_a_dangerous_button_without_a_reason_does_nothing() -> None:
     seeds = Seeds("alpha")
     seeds.more()
-    client = Client()
-    client.force_login(member(seeds.workspace.pk, "operator"))
+    client = signed_in(member(seeds.workspace.pk, "operator"))
     url = reverse("admin:agents_agent_do", args=[seeds.agent.pk, "retire"])
     entries = AuditEntry.objects.count()
 
@@ -68,8 +66,7 @@ def test_a_dangerous_button_without_a_reason_does_nothing() -> None:
 def test_a_form_that_is_stale_is_refused_once_and_then_replaces() -> None:
     seeds = Seeds("alpha")
     seeds.more()
-    client = Client()
-    client.force_login(member(seeds.workspace.pk, "operator"))
+    client = signed_in(member(seeds.workspace.pk, "operator"))
     scene = seeds.rows[Scene][0]
     url = reverse("admin:agents_scene_change", args=[scene.pk])
     seen = client.get(url).context["adminform"].form.seen

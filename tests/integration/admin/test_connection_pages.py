@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from agents.models import Endpoint, McpConnection, Tool
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, member
+from tests.integration.admin.seeding import EVIL
 from tests.support import mcp_misbehaving
 from tests.support.wire_server import WireServer
 
@@ -24,13 +24,6 @@ def home(settings) -> Workspace:
     settings.LOOM_MCP_COMMANDS = [f"MARK_TOKEN= {shlex.join([sys.executable, _PROGRAM])} *"]
     settings.LOOM_EGRESS_ALLOW = ["127.0.0.1"]
     return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
-def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "operator", "olga"))
-    return made
 
 
 def _url(model: str, page: str, *args: object) -> str:

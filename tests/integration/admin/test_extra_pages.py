@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from loomsite.access.admin.base import LoomAdmin
 from loomsite.access.models import Workspace
-from tests.integration.admin.seeding import EVIL, Seeds, member, person
+from tests.integration.admin.seeding import EVIL, Seeds, member, person, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -25,17 +25,6 @@ _ROWS = sorted((label, each.name) for label, p in _PAGES.items() for each in p.r
 
 def _url(label: str, name: str, *args: object) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_{name}", args=args)
-
-
-def _client(user) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def root() -> Client:
-    return _client(person("root", is_superuser=True))
 
 
 def _seeded(slug: str) -> Seeds:
@@ -64,7 +53,7 @@ def _count(client: Client, url: str) -> tuple[int, str]:
 @pytest.mark.parametrize(("label", "name"), [*_LISTS, *_ROWS])
 def test_a_page_answers_within_few_queries_and_runs_no_script(label, name) -> None:
     seeds = _seeded("alpha")
-    root = _client(person("root", is_superuser=True))
+    root = signed_in(person("root", is_superuser=True))
     url = _url(label, name, *([] if (label, name) in _LISTS else [_row(seeds, label).pk]))
     root.get(url)  # content types are cached from now on
 
@@ -82,7 +71,7 @@ def test_a_page_answers_within_few_queries_and_runs_no_script(label, name) -> No
 @pytest.mark.parametrize(("label", "name"), _ROWS)
 def test_another_workspaces_row_has_no_such_page(label, name) -> None:
     ours, theirs = _seeded("ours"), _seeded("theirs")
-    client = _client(member(ours.workspace.pk, "owner"))
+    client = signed_in(member(ours.workspace.pk, "owner"))
 
     own = client.get(_url(label, name, _row(ours, label).pk), follow=True)
     foreign = client.get(_url(label, name, _row(theirs, label).pk))
@@ -96,7 +85,7 @@ def test_another_workspaces_row_has_no_such_page(label, name) -> None:
 @pytest.mark.parametrize(("label", "name"), _LISTS)
 def test_a_page_about_all_rows_shows_nothing_of_another_workspace(label, name) -> None:
     ours, theirs = _seeded("ours"), _seeded("theirs")
-    client = _client(member(ours.workspace.pk, "owner"))
+    client = signed_in(member(ours.workspace.pk, "owner"))
 
     plain = client.get(_url(label, name)).content.decode()
     there = {"workspace": "theirs", "domain": "domain-theirs-1"}
@@ -110,7 +99,7 @@ def test_a_page_about_all_rows_shows_nothing_of_another_workspace(label, name) -
 
 @pytest.mark.parametrize(("label", "name"), _LISTS)
 def test_a_page_about_no_rows_says_what_to_do_next(label, name) -> None:
-    root = _client(person("root", is_superuser=True))
+    root = signed_in(person("root", is_superuser=True))
 
     _, shown = _count(root, _url(label, name))
 

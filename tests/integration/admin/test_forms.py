@@ -15,21 +15,14 @@ from cluster.services.tasks import task_submit
 from knowledge.models import Document
 from loomsite.access.models import ApiKey, AuditEntry, Workspace
 from loomsite.access.services import apikey_authenticate
-from tests.integration.admin.seeding import EVIL, member
+from tests.integration.admin.seeding import EVIL, member, signed_in
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
 def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "owner", "olga"))
-    return made
+    return signed_in(member(home.pk, "owner", "olga"))
 
 
 def _url(model: str, page: str, *args: object) -> str:

@@ -12,8 +12,8 @@ from django.utils import timezone
 from agents.models import Approval, Skill, Tool, ToolEffect
 from cluster.models import Blueprint, Task
 from cluster.services.blueprints import blueprint_import
-from loomsite.access.models import AuditEntry
-from tests.integration.admin.seeding import EVIL, Seeds, member
+from loomsite.access.models import AuditEntry, Workspace
+from tests.integration.admin.seeding import EVIL, Seeds, member, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -36,10 +36,8 @@ def _waiting(seeds: Seeds) -> None:
 
 
 @pytest.fixture
-def client(seeds) -> Client:
-    found = Client()
-    found.force_login(member(seeds.workspace.pk, "operator", "olga"))
-    return found
+def home(seeds: Seeds) -> Workspace:
+    return seeds.workspace
 
 
 def _inbox() -> str:
@@ -101,8 +99,7 @@ def test_the_way_back_leads_nowhere_else(back, client, seeds) -> None:
 
 def test_nothing_of_another_workspace_is_in_the_inbox(seeds) -> None:
     ours = Seeds("ours")
-    stranger = Client()
-    stranger.force_login(member(ours.workspace.pk, "owner"))
+    stranger = signed_in(member(ours.workspace.pk, "owner"))
 
     shown = stranger.get(_inbox()).content.decode()
 
@@ -111,8 +108,7 @@ def test_nothing_of_another_workspace_is_in_the_inbox(seeds) -> None:
 
 
 def test_a_viewer_sees_what_waits_and_has_no_buttons(seeds) -> None:
-    viewer = Client()
-    viewer.force_login(member(seeds.workspace.pk, "viewer"))
+    viewer = signed_in(member(seeds.workspace.pk, "viewer"))
 
     shown = viewer.get(_inbox()).content.decode()
 
@@ -271,9 +267,8 @@ def test_what_is_no_call_to_approve_has_no_page_to_change_it(fields, client, see
 
 def test_nobody_else_changes_a_call(seeds) -> None:
     question, url = _asking(seeds)
-    viewer, stranger = Client(), Client()
-    viewer.force_login(member(seeds.workspace.pk, "viewer", "vera"))
-    stranger.force_login(member(Seeds("ours").workspace.pk, "owner", "sam"))
+    viewer = signed_in(member(seeds.workspace.pk, "viewer", "vera"))
+    stranger = signed_in(member(Seeds("ours").workspace.pk, "owner", "sam"))
     sent = {"arguments": '{"to": "Bob"}', "reason": "mine"}
 
     codes = [each.post(url, sent).status_code for each in (viewer, stranger)]

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
 from django.urls import reverse
 
 from knowledge import wiring
@@ -19,21 +18,9 @@ from knowledge.models import (
     Reembedding,
 )
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, Seeds, member
+from tests.integration.admin.seeding import EVIL, Seeds, member, signed_in
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
-def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "operator", "olga"))
-    return made
 
 
 @pytest.fixture
@@ -100,8 +87,7 @@ def test_nothing_is_uploaded_into_another_workspace_or_followed_there(client, ho
 
 
 def test_a_viewer_uploads_nothing(shelf, home) -> None:
-    client = Client()
-    client.force_login(member(home.pk, "viewer"))
+    client = signed_in(member(home.pk, "viewer"))
 
     assert client.get(_url("document_upload")).status_code == 403
     assert client.post(_url("document_upload"), {"collection": shelf.pk}).status_code == 403
@@ -241,8 +227,7 @@ def test_viewers_and_strangers_move_no_collection(shelf, home) -> None:
     _old_vectors(shelf)
     strange = Workspace.objects.create(slug="strange", name="Strange")
     for workspace, role, code in ((home, "viewer", 302), (strange, "owner", 404)):
-        other = Client()
-        other.force_login(member(workspace.pk, role))
+        other = signed_in(member(workspace.pk, role))
         assert other.post(_embedding(shelf), {"reason": "so"}).status_code == code
 
     assert not Reembedding.objects.exists()

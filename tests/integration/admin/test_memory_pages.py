@@ -3,27 +3,14 @@
 import json
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from agents import wiring
 from agents.models import MemoryEntry, MemoryRevision
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, member
+from tests.integration.admin.seeding import EVIL, member, signed_in
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
-def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "operator", "olga"))
-    return made
 
 
 def _url(page: str, *args: object) -> str:
@@ -194,8 +181,7 @@ def test_another_workspaces_entries_are_not_curated_merged_erased_or_exported(cl
 
 def test_a_viewer_looks_and_changes_nothing(home) -> None:
     row = _entry(home, "Ada likes tea.", subject="Ada")
-    client = Client()
-    client.force_login(member(home.pk, "viewer"))
+    client = signed_in(member(home.pk, "viewer"))
 
     looked = client.get(_url("curate"))
     client.post(

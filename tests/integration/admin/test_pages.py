@@ -16,7 +16,7 @@ from cluster.models import AgentNode, MarketEntry
 from loomsite.access.admin.base import LoomAdmin
 from loomsite.access.admin.paging import BoundedPaginator
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, Seeds, member, person
+from tests.integration.admin.seeding import EVIL, Seeds, member, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -29,13 +29,6 @@ _BY_LABEL = {model._meta.label_lower: model for model in _MODELS}
 
 def _url(model, page, *args):
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
-
-
-@pytest.fixture
-def root() -> Client:
-    client = Client()
-    client.force_login(person("root", is_superuser=True))
-    return client
 
 
 def _count(client: Client, url: str) -> tuple[int, str]:
@@ -145,8 +138,8 @@ def test_lists_cost_the_same_for_rows_of_one_workspace_and_of_three(root) -> Non
 
 
 def test_rows_cost_their_owner_few_queries_for_one_row_and_for_three() -> None:
-    seeds, client = Seeds("alpha"), Client()
-    client.force_login(member(seeds.workspace.pk, "owner", "olga"))
+    seeds = Seeds("alpha")
+    client = signed_in(member(seeds.workspace.pk, "owner", "olga"))
     seeds.more()
     seen = {
         model: rows[0]

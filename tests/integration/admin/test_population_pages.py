@@ -30,21 +30,9 @@ from cluster.selectors.reliability import reliability
 from cluster.services.population import node_create
 from cluster.services.schedules import schedule_times
 from loomsite.access.models import AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, member
+from tests.integration.admin.seeding import EVIL, member, signed_in
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
-def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "operator", "olga"))
-    return made
 
 
 def _url(model: str, page: str, *args: object) -> str:
@@ -123,8 +111,7 @@ def test_a_viewer_and_a_stranger_merge_nothing(home) -> None:
     strange = Workspace.objects.create(slug="strange", name="Strange")
     codes = []
     for workspace, role in ((home, "viewer"), (strange, "owner")):
-        other = Client()
-        other.force_login(member(workspace.pk, role))
+        other = signed_in(member(workspace.pk, role))
         codes.append(other.post(_merge_page(node), {"into": into.pk, "reason": "so"}).status_code)
 
     assert codes == [403, 404]
@@ -252,8 +239,7 @@ def test_a_blueprint_goes_out_as_json_and_comes_in_elsewhere(client, home) -> No
     first, _ = _line(client, home)
     exported = client.get(_url("cluster_blueprint", "export", first.pk))
     there = Workspace.objects.create(slug="there", name="There")
-    other = Client()
-    other.force_login(member(there.pk, "operator"))
+    other = signed_in(member(there.pk, "operator"))
 
     file = SimpleUploadedFile("writer.json", exported.content)
     answer = other.post(_url("cluster_blueprint", "import"), {"workspace": "there", "file": file})

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -17,8 +16,8 @@ from agents.models import Artifact, Run, Step, ToolEffect
 from cluster.admin.task_parts import PARTS, auction_shown, window_shown
 from cluster.models import Event, Task
 from knowledge.models import Document
-from loomsite.access.models import AuditEntry, SavedFilter
-from tests.integration.admin.seeding import EVIL, Seeds, member, person
+from loomsite.access.models import AuditEntry, SavedFilter, Workspace
+from tests.integration.admin.seeding import EVIL, Seeds, member, person, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -34,10 +33,8 @@ def seeds() -> Seeds:
 
 
 @pytest.fixture
-def client(seeds) -> Client:
-    found = Client()
-    found.force_login(member(seeds.workspace.pk, "operator", "olga"))
-    return found
+def home(seeds: Seeds) -> Workspace:
+    return seeds.workspace
 
 
 def _list() -> str:
@@ -195,8 +192,7 @@ def test_a_window_without_a_report_is_all_turns() -> None:
 
 def test_a_filter_is_saved_for_the_person_alone_and_forgotten(client, seeds) -> None:
     save = reverse("admin:cluster_task_filter_save")
-    other = Client()
-    other.force_login(member(seeds.workspace.pk, "viewer", "vera"))
+    other = signed_in(member(seeds.workspace.pk, "viewer", "vera"))
 
     client.post(save, {"name": EVIL, "query": "status__exact=failed&p=3&q=a b"})
     (row,) = SavedFilter.objects.all()
@@ -243,8 +239,7 @@ def test_an_export_holds_own_rows_alone_and_no_formula(client, seeds) -> None:
 
 
 def test_a_viewer_may_export_and_not_cancel(seeds) -> None:
-    viewer = Client()
-    viewer.force_login(member(seeds.workspace.pk, "viewer"))
+    viewer = signed_in(member(seeds.workspace.pk, "viewer"))
     chosen = {"_selected_action": [seeds.task.pk], "confirmed": "yes", "reason": "x"}
 
     exported = viewer.post(_list(), {**chosen, "action": "export_tasks"})
@@ -290,8 +285,7 @@ def test_a_form_sent_twice_does_its_work_once(client, seeds) -> None:
 
 
 def test_a_deletion_without_a_reason_does_not_happen(seeds) -> None:
-    owner = Client()
-    owner.force_login(person("root", is_superuser=True))
+    owner = signed_in(person("root", is_superuser=True))
     row = seeds.rows[type(seeds.workspace.memberships.first())][0]
     url = reverse("admin:access_membership_delete", args=[row.pk])
 

@@ -12,7 +12,7 @@ from cluster.models import Task
 from knowledge.models import Collection, Document
 from loomsite.access.admin.base import LoomAdmin
 from loomsite.access.models import Membership
-from tests.integration.admin.seeding import Seeds, member, person
+from tests.integration.admin.seeding import Seeds, member, person, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -28,12 +28,6 @@ _MODELS = {model._meta.label_lower: model for model in admin.site._registry}
 
 def _url(label: str, page: str, *args: object) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_{page}", args=args)
-
-
-def _client(user) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def _ids(client: Client, url: str) -> set[str]:
@@ -57,7 +51,7 @@ def ours() -> Seeds:
 @pytest.mark.parametrize("label", _TENANT)
 def test_an_owner_of_one_workspace_sees_nothing_of_another(label, ours, theirs) -> None:
     owner = member(ours.workspace.pk, "owner")
-    client = _client(owner)
+    client = signed_in(owner)
     foreign = theirs.rows[_MODELS[label]][0]
     own = ours.rows[_MODELS[label]][0]
 
@@ -74,7 +68,7 @@ def test_an_owner_of_one_workspace_sees_nothing_of_another(label, ours, theirs) 
 
 @pytest.mark.parametrize("label", _TENANT)
 def test_a_missing_and_a_foreign_row_are_answered_alike(label, ours, theirs) -> None:
-    client = _client(member(ours.workspace.pk, "owner"))
+    client = signed_in(member(ours.workspace.pk, "owner"))
     foreign = theirs.rows[_MODELS[label]][0]
     key = foreign.pk
     theirs_answer = client.get(_url(label, "change", key))
@@ -89,7 +83,7 @@ def test_a_missing_and_a_foreign_row_are_answered_alike(label, ours, theirs) -> 
 
 @pytest.mark.parametrize("label", _TENANT)
 def test_a_viewer_may_read_and_change_nothing(label, ours) -> None:
-    client = _client(member(ours.workspace.pk, "viewer"))
+    client = signed_in(member(ours.workspace.pk, "viewer"))
     own = ours.rows[_MODELS[label]][0]
     page = admin.site._registry[_MODELS[label]]
 
@@ -115,7 +109,7 @@ def test_a_viewer_may_read_and_change_nothing(label, ours) -> None:
 
 
 def test_staff_without_a_workspace_see_an_empty_admin(theirs) -> None:
-    client = _client(person("lost"))
+    client = signed_in(person("lost"))
 
     front = client.get("/admin/")
     tasks = client.get(_url("cluster.task", "changelist"))
@@ -129,14 +123,14 @@ def test_a_member_without_staff_status_is_sent_to_sign_in(ours) -> None:
     user.is_staff = False
     user.save()
 
-    answer = _client(user).get("/admin/")
+    answer = signed_in(user).get("/admin/")
 
     assert answer.status_code == 302
     assert "/admin/login/" in answer.url
 
 
 def test_autocomplete_finds_own_rows_alone(ours, theirs) -> None:
-    client = _client(member(ours.workspace.pk, "operator"))
+    client = signed_in(member(ours.workspace.pk, "operator"))
     ask = {"app_label": "cluster", "model_name": "task", "field_name": "agent", "term": "agent"}
 
     found = json.loads(client.get("/admin/autocomplete/", ask).content)
@@ -145,14 +139,14 @@ def test_autocomplete_finds_own_rows_alone(ours, theirs) -> None:
 
 
 def test_autocomplete_survives_a_null_character(ours) -> None:
-    client = _client(member(ours.workspace.pk, "operator"))
+    client = signed_in(member(ours.workspace.pk, "operator"))
     ask = {"app_label": "cluster", "model_name": "task", "field_name": "agent", "term": "a\x00"}
 
     assert client.get("/admin/autocomplete/", ask).status_code == 200
 
 
 def test_forms_refuse_a_foreign_agent_endpoint_collection_and_workspace(ours, theirs) -> None:
-    client = _client(member(ours.workspace.pk, "operator"))
+    client = signed_in(member(ours.workspace.pk, "operator"))
     form = {"goal": "g", "idempotency_key": "k", "max_cycles": 2, "priority": 0}
     before = (Task.objects.count(), Agent.objects.count(), Document.objects.count())
 
@@ -181,7 +175,7 @@ def test_forms_refuse_a_foreign_agent_endpoint_collection_and_workspace(ours, th
 def test_an_operator_here_who_views_there_writes_here_alone(ours, theirs) -> None:
     user = member(ours.workspace.pk, "operator")
     Membership.objects.create(workspace=theirs.workspace, user=user, role="viewer")
-    client = _client(user)
+    client = signed_in(user)
     there = theirs.rows[Collection][0]
 
     seen = client.get(_url("knowledge.collection", "change", there.pk))
@@ -201,7 +195,7 @@ def test_an_operator_here_who_views_there_writes_here_alone(ours, theirs) -> Non
 
 
 def test_an_operator_makes_nobody_a_member(ours) -> None:
-    client = _client(member(ours.workspace.pk, "operator"))
+    client = signed_in(member(ours.workspace.pk, "operator"))
 
     answers = [
         client.get(_url(label, "add")).status_code
@@ -223,7 +217,7 @@ def test_a_button_pressed_from_another_site_is_refused(ours) -> None:
 
 def test_an_owner_of_one_workspace_gains_nothing_in_another(ours, theirs) -> None:
     owner = member(ours.workspace.pk, "owner", "olga")
-    client = _client(owner)
+    client = signed_in(owner)
 
     answer = client.post(
         _url("access.membership", "add"),

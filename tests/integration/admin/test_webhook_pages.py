@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from cluster.models import Webhook, WebhookDelivery
 from loomsite.access.models import ApiKey, AuditEntry, Workspace
-from tests.integration.admin.seeding import EVIL, member
+from tests.integration.admin.seeding import EVIL, member, signed_in
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -17,15 +17,8 @@ _SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 
 
 @pytest.fixture
-def home() -> Workspace:
-    return Workspace.objects.create(slug="home", name="Home")
-
-
-@pytest.fixture
 def client(home: Workspace) -> Client:
-    made = Client()
-    made.force_login(member(home.pk, "owner", "olga"))
-    return made
+    return signed_in(member(home.pk, "owner", "olga"))
 
 
 def _url(page: str, *args: object, model: str = "webhook") -> str:
@@ -183,8 +176,7 @@ def test_deleting_one_asks_why_and_keeps_the_answer(client, home) -> None:
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_who_is_no_owner_makes_changes_and_tests_none(role, client, home) -> None:
     hook = _hook(client, home)
-    other = Client()
-    other.force_login(member(home.pk, role))
+    other = signed_in(member(home.pk, role))
 
     codes = [
         other.post(_url("add"), _form(home)).status_code,
@@ -202,8 +194,7 @@ def test_an_owner_of_another_workspace_sees_and_reaches_none(client, home) -> No
     hook = _hook(client, home)
     delivery = _delivery(hook)
     strange = Workspace.objects.create(slug="strange", name="Strange")
-    other = Client()
-    other.force_login(member(strange.pk, "owner"))
+    other = signed_in(member(strange.pk, "owner"))
 
     lists = [
         other.get(_url("changelist", model=model), {"q": query}).content.decode()

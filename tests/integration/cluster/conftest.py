@@ -10,6 +10,12 @@ from tests.support.wire_server import WireServer
 
 
 @pytest.fixture
+def workspace_id() -> str:
+    """Return a workspace with nothing in it."""
+    return make_tenant().workspace_id
+
+
+@pytest.fixture
 def model(settings) -> Iterator[WireServer]:
     """Return the model that every agent, judge and planner of the test asks."""
     with WireServer() as server:

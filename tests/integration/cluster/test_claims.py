@@ -40,11 +40,6 @@ pytestmark = pytest.mark.django_db
 JUDGED = {"judge": {"score": 0.9, "comment": "good"}}
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 def types(task_id: str) -> list[str]:
     return list(
         Event.objects.filter(task_id=task_id).order_by("seq").values_list("type", flat=True)

@@ -1,5 +1,6 @@
 """Kinds of work that nobody wrote down take form from the goals that come in."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,18 +26,9 @@ class EmbeddingWorld(FakeWorld):
     """A world in which goals are compared with the domains by the embedding model."""
 
     def ports(self) -> Ports:
-        made = super().ports()
-        return Ports(
-            runner=made.runner,
-            mind=made.mind,
-            judge=made.judge,
-            surroundings=DatabaseSurroundings(centroids_fill=centroids_fill),
+        return replace(
+            super().ports(), surroundings=DatabaseSurroundings(centroids_fill=centroids_fill)
         )
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def done(workspace_id: str, goal: str, **replies: Any) -> str:

@@ -13,17 +13,11 @@ from cluster.services import lifecycle
 from cluster.services.books import book_load
 from cluster.services.ledger import market_rebuilt
 from cluster.services.population import node_create
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import FakeWorld, submit, work
 
 pytestmark = pytest.mark.django_db
 WHY = {"reason": "one of them is enough", "actor": "ada"}
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def nodes(workspace_id: str, **families: str) -> None:

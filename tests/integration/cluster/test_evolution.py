@@ -21,7 +21,6 @@ from cluster.selectors.spine import database_now
 from cluster.services import blueprints, evolution
 from cluster.services.population import blueprints_ensure, nodes_ensure
 from loomsite.access.models import Workspace
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent, make_request, open_fence
 from tests.factories.cluster import FakeWorld, answered, submit, work
 
@@ -44,11 +43,6 @@ SKILL = {
     "instructions": "Find the harbour, then the day.",
     "keywords": ["tide"],
 }
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 class FakeMind:

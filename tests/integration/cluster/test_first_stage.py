@@ -21,17 +21,11 @@ from cluster.services.books import book_load, family_evidence_set, node_evidence
 from cluster.services.first_stage import shortlist_read
 from cluster.services.population import domains_ensure
 from cluster.services.second_stage import entrants_read
-from loomsite.access.models import Workspace
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SEED = Seed(task_id="00000000-0000-4000-8000-000000000009", cycle=2)
 WORK = Work(weights={"code": 0.7, "writing": 0.3}, x=0.6)
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return str(Workspace.objects.create(slug="lab", name="Lab").pk)
 
 
 def populate(workspace_id: str, count: int) -> list[AgentNode]:

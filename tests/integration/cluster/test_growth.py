@@ -39,11 +39,6 @@ SKILL = {
 WHY = {"reason": "looks right", "actor": "ada"}
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 def setting(workspace_id: str, **values: Any) -> None:
     Workspace.objects.filter(id=workspace_id).update(settings=values)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,11 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 KNOWN = (0.0, 0.1, 0.2, 0.8, 0.9, 1.0)
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 class FakeMind:
     """`WorkspaceMind` that grades as a function of the known answer says."""
 
@@ -51,14 +47,7 @@ class BelievingWorld(FakeWorld):
     """A world whose judge is believed as far as the workspace has measured it."""
 
     def ports(self) -> Ports:
-        made = super().ports()
-        return Ports(
-            runner=made.runner,
-            mind=made.mind,
-            judge=made.judge,
-            surroundings=made.surroundings,
-            belief=MeasuredBelief(),
-        )
+        return replace(super().ports(), belief=MeasuredBelief())
 
 
 def calibrate(workspace_id: str, says: Callable[[str], float | None]) -> FakeMind:

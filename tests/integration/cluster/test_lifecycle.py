@@ -24,11 +24,6 @@ pytestmark = pytest.mark.django_db
 WHY = {"reason": "it invents figures", "actor": "ada"}
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 def nodes(workspace_id: str, *slugs: str) -> list[AgentNode]:
     """Return the nodes of new agents of these names."""
     for slug in slugs:

@@ -11,7 +11,6 @@ from cluster.models import AgentNode, Assignment, Auction, LifecycleEvent, Task
 from cluster.selectors.tasks import task_detail
 from cluster.services.journal import ClockTimestamp
 from cluster.services.population import node_create
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import (
     FakeWorld,
@@ -25,11 +24,6 @@ TRIED = "nobody new could be had: the model gave nothing: model cannot"
 RELEASE = "release an agent from quarantine, or try again in a minute: one is tried then"
 ADD = "add an agent, or bring one back"
 JUDGED: dict[str, Any] = {"judge": {"score": 0.9, "comment": ""}}
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def populate(workspace_id: str, *slugs: str, **fields: Any) -> None:

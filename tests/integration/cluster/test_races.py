@@ -58,11 +58,6 @@ LIST = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds\n4. fish"
 JUDGED = {"judge": {"score": 0.9, "comment": "good"}}
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 @requirement("life.idempotency")
 def test_twenty_submissions_with_one_key_are_one_task(workspace_id: str) -> None:
     def once() -> tuple[str, bool]:

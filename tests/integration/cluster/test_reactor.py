@@ -16,7 +16,6 @@ from cluster.reactor import Reactor
 from cluster.runner import Happenings
 from cluster.services.population import population_ready
 from cluster.services.tasks import task_cancel
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import (
     FakeWorld,
@@ -31,11 +30,6 @@ from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds"
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 @contextmanager

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.django_db
 GOAL = {"goal": "Write the report."}
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 def create(workspace_id: str, **fields: Any) -> str:
     values = {"kind": "interval", "every_s": 3600, "submission": GOAL, **fields}
     given = {name: value for name, value in values.items() if value is not None}

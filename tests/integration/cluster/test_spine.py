@@ -14,7 +14,6 @@ from cluster.selectors.tasks import task_detail, task_events
 from cluster.services.spine import step_record
 from cluster.services.waiting import child_create
 from loomsite.access.models import Workspace
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
 from tests.factories.cluster import (
     FakeWorld,
@@ -32,11 +31,6 @@ pytestmark = pytest.mark.django_db
 PHASES = ["sense", "match", "scale", "execute", "evaluate", "adapt"]
 JUDGED = {"judge": {"score": 0.9, "comment": "good"}}
 LIST = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds, see part 2"
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def shown(workspace_id: str, task_id: str) -> dict[str, Any]:

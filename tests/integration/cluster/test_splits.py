@@ -21,7 +21,6 @@ from cluster.selectors.spine import task_view
 from cluster.selectors.tasks import task_detail, task_events
 from cluster.services.spine import step_record
 from loomsite.access.models import Workspace
-from tests.factories.access import make_tenant
 from tests.factories.cluster import (
     FakeWorld,
     answered,
@@ -42,11 +41,6 @@ pytestmark = pytest.mark.django_db
 HARD = {"complexity": 0.95, "confidence": 0.9, "domain": "general", "tools": []}
 EASY = {**HARD, "complexity": 0.1}
 LIST = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds"
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def plan(*parts: tuple[str, list[str]]) -> dict[str, Any]:

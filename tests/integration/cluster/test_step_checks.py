@@ -19,7 +19,6 @@ from cluster.services.books import book_load
 from cluster.services.replies import task_reply
 from cluster.services.step_checks import step_checks_settle
 from loomsite.access.models import Workspace
-from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent, make_request, open_fence
 from tests.factories.cluster import (
     FakeWorld,
@@ -44,11 +43,6 @@ RECKONED: dict[str, Any] = {"kind": "contains", "value": "42", "step": "calculat
 NEVER: dict[str, Any] = {"kind": "contains", "value": "43", "step": "calculator"}
 UNCALLED: dict[str, Any] = {"kind": "contains", "value": "x", "step": "search_knowledge"}
 ANSWERED: dict[str, Any] = {"kind": "contains", "value": "42"}
-
-
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
 
 
 def make_careful_agent(workspace_id: str) -> None:

@@ -22,11 +22,6 @@ LIST = "Write about:\n1. cats\n2. dogs"
 NEVER = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 ASKED: dict[str, Callable[..., object]] = {
     "task_detail": selectors.task_detail,
     "task_state": selectors.task_state,

@@ -54,11 +54,6 @@ LIST = "Write about:\n1. cats\n2. dogs, see part 1\n3. birds"
 GONE = RunOutcome(unavailable=Unavailable(reason="503 from the endpoint", retry_after_s=0.5))
 
 
-@pytest.fixture
-def workspace_id() -> str:
-    return make_tenant().workspace_id
-
-
 def shown(workspace_id: str, task_id: str) -> dict[str, Any]:
     return task_detail(workspace_id=workspace_id, task_id=task_id)
 
