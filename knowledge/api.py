@@ -18,7 +18,7 @@ from knowledge.core.retrieval import hit_value
 from knowledge.core.types import DocumentInput
 from knowledge.loaders.registry import MAX_BYTES
 from loomsite.access.core.errors import BodyTooLarge
-from loomsite.access.rest.pagination import MAX_LIMIT, page_of, page_response
+from loomsite.access.rest.pagination import MAX_LIMIT
 from loomsite.access.rest.parsing import (
     JsonObjectField,
     JsonParser,
@@ -112,11 +112,7 @@ class CollectionListView(ApiView):
     @extend_schema(operation_id="collections_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List the workspace's collections by slug."""
-        page = page_of(request)
-        rows, following = selectors.collection_list(
-            workspace_id=self.principal.workspace_id, cursor=page.cursor, limit=page.limit
-        )
-        return page_response(request, rows, following)
+        return self.listed(selectors.collection_list)
 
     @extend_schema(
         operation_id="collections_create",
@@ -126,10 +122,8 @@ class CollectionListView(ApiView):
     def post(self, request: Request) -> Response:
         """Make a collection; 200 when there is one of that slug already."""
         body = self.valid(CollectionSerializer)
-        _, made = wiring.collection_ensure(workspace_id=self.principal.workspace_id, **body)
-        row = selectors.collection_detail(
-            workspace_id=self.principal.workspace_id, slug=body["slug"]
-        )
+        _, made = wiring.collection_ensure(**self.where, **body)
+        row = selectors.collection_detail(**self.where, slug=body["slug"])
         return Response(row, status=201 if made else 200)
 
 
@@ -139,9 +133,7 @@ class CollectionView(ApiView):
     @extend_schema(operation_id="collections_get", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, slug: str) -> Response:
         """Return a collection and how much is in it."""
-        return Response(
-            selectors.collection_detail(workspace_id=self.principal.workspace_id, slug=slug)
-        )
+        return Response(selectors.collection_detail(**self.where))
 
     @extend_schema(
         operation_id="collections_change",
@@ -151,13 +143,13 @@ class CollectionView(ApiView):
     def patch(self, request: Request, slug: str) -> Response:
         """Change a collection's name or description."""
         body = self.valid(CollectionChangeSerializer)
-        wiring.collection_update(workspace_id=self.principal.workspace_id, slug=slug, **body)
+        wiring.collection_update(**self.where, **body)
         return self.get(request, slug)
 
     @extend_schema(operation_id="collections_delete", responses={204: None})
     def delete(self, request: Request, slug: str) -> Response:
         """Delete a collection with its documents."""
-        wiring.collection_delete(workspace_id=self.principal.workspace_id, slug=slug)
+        wiring.collection_delete(**self.where)
         return Response(status=204)
 
 
@@ -169,15 +161,10 @@ class DocumentListView(ApiView):
     @extend_schema(operation_id="documents_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List documents, newest first; `?collection=` and `?status=` narrow the list."""
-        page = page_of(request)
-        rows, following = selectors.document_list(
-            workspace_id=self.principal.workspace_id,
-            collection=request.query_params.get("collection"),
-            status=request.query_params.get("status"),
-            cursor=page.cursor,
-            limit=page.limit,
+        asked = request.query_params
+        return self.listed(
+            selectors.document_list, collection=asked.get("collection"), status=asked.get("status")
         )
-        return page_response(request, rows, following)
 
     @extend_schema(
         operation_id="documents_create",
@@ -209,16 +196,12 @@ class DocumentView(ApiView):
     @extend_schema(operation_id="documents_get", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, document_id: str) -> Response:
         """Return a document with the text that offsets of hits point into."""
-        return Response(
-            selectors.document_detail(
-                workspace_id=self.principal.workspace_id, document_id=document_id
-            )
-        )
+        return Response(selectors.document_detail(**self.where))
 
     @extend_schema(operation_id="documents_delete", responses={204: None})
     def delete(self, request: Request, document_id: str) -> Response:
         """Delete a document and all that was derived from it."""
-        wiring.document_delete(workspace_id=self.principal.workspace_id, document_id=document_id)
+        wiring.document_delete(**self.where)
         return Response(status=204)
 
 
@@ -230,12 +213,8 @@ class DocumentRetryView(ApiView):
     )
     def post(self, request: Request, document_id: str) -> Response:
         """Queue the ingest of a document again that failed."""
-        workspace_id = self.principal.workspace_id
-        wiring.document_retry(workspace_id=workspace_id, document_id=document_id)
-        return Response(
-            selectors.document_detail(workspace_id=workspace_id, document_id=document_id),
-            status=202,
-        )
+        wiring.document_retry(**self.where)
+        return Response(selectors.document_detail(**self.where), status=202)
 
 
 class ReembeddingListView(ApiView):
@@ -244,11 +223,7 @@ class ReembeddingListView(ApiView):
     @extend_schema(operation_id="reembeddings_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """List moves between embedding models and how far they are, the latest first."""
-        page = page_of(request)
-        rows = selectors.reembedding_list(
-            workspace_id=self.principal.workspace_id, limit=page.limit
-        )
-        return Response({"results": rows, "next": None})
+        return self.listed(selectors.reembedding_list)
 
     @extend_schema(
         operation_id="reembeddings_start",
@@ -271,18 +246,12 @@ class ReembeddingView(ApiView):
     @extend_schema(operation_id="reembeddings_get", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, reembedding_id: str) -> Response:
         """Return how far a move is."""
-        return Response(
-            selectors.reembedding_detail(
-                workspace_id=self.principal.workspace_id, reembedding_id=reembedding_id
-            )
-        )
+        return Response(selectors.reembedding_detail(**self.where))
 
     @extend_schema(operation_id="reembeddings_cancel", responses={204: None})
     def delete(self, request: Request, reembedding_id: str) -> Response:
         """Give a move up; the old model goes on serving."""
-        wiring.reembedding_cancel(
-            workspace_id=self.principal.workspace_id, reembedding_id=reembedding_id
-        )
+        wiring.reembedding_cancel(**self.where)
         return Response(status=204)
 
 

@@ -11,7 +11,6 @@ from django.db.models import (
     Count,
     IntegerField,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
     Sum,
@@ -25,7 +24,7 @@ from knowledge.core.errors import (
     SearchInvalid,
 )
 from knowledge.models import Chunk, Collection, Document, Reembedding
-from loomsite.access.core import cursors
+from loomsite.access.paging import Page, page_by_name, page_by_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,19 +127,14 @@ def _uuids(values: Iterable[str]) -> list[UUID]:
 
 def collection_list(
     *, workspace_id: UUID | str, cursor: str | None = None, limit: int = 20
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page of the collections that hold documents, by slug, and the next cursor.
+) -> Page[dict[str, Any]]:
+    """Return a page of the collections that hold documents, by slug.
 
     Raises:
         CursorInvalid: From a cursor that was not handed out here.
     """
     rows = _collections(workspace_id)
-    if cursor is not None:
-        (after,) = cursors.read(cursor, length=1)
-        rows = rows.filter(slug__gt=after)
-    page = list(rows.order_by("slug")[: limit + 1])
-    following = cursors.write([page[limit - 1].slug]) if len(page) > limit else None
-    return [_collection_summary(row) for row in page[:limit]], following
+    return page_by_name(rows, "slug", _collection_summary, cursor=cursor, limit=limit)
 
 
 def collection_detail(*, workspace_id: UUID | str, slug: str) -> dict[str, Any]:
@@ -162,8 +156,8 @@ def document_list(
     status: str | None = None,
     cursor: str | None = None,
     limit: int = 20,
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page of documents without their texts, newest first, and the next cursor.
+) -> Page[dict[str, Any]]:
+    """Return a page of documents without their texts, newest first.
 
     Raises:
         CursorInvalid: From a cursor that was not handed out here.
@@ -176,15 +170,7 @@ def document_list(
         if status not in Document.Status.values:
             raise SearchInvalid(f"status is {status!r}: use {', '.join(Document.Status.values)}.")
         rows = rows.filter(status=status)
-    if cursor is not None:
-        at, row_id = cursors.read_position(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__gt=row_id))
-    page = list(rows.order_by("-created_at", "id")[: limit + 1])
-    last = page[limit - 1] if len(page) > limit else None
-    return (
-        [_document_summary(row) for row in page[:limit]],
-        cursors.write_position(last.created_at, last.id) if last else None,
-    )
+    return page_by_time(rows, "created_at", _document_summary, cursor=cursor, limit=limit)
 
 
 def document_detail(*, workspace_id: UUID | str, document_id: UUID | str) -> dict[str, Any]:
@@ -257,20 +243,20 @@ def _document_summary(row: Document) -> dict[str, Any]:
 
 
 def reembedding_list(
-    *,
-    workspace_id: UUID | str,
-    ids: Sequence[str] | None = None,
-    active_only: bool = False,
-    limit: int = 50,
-) -> list[dict[str, Any]]:
-    """Return moves between embedding models, the latest first; of these ids when they are given."""
-    rows = Reembedding.objects.filter(workspace_id=workspace_id)
-    if ids is not None:
-        rows = rows.filter(pk__in=_uuids(ids))
-    if active_only:
-        rows = rows.filter(status__in=Reembedding.ACTIVE)
-    found = rows.select_related("collection", "from_model", "to_model")[:limit]
-    return [_reembedding(row) for row in found]
+    *, workspace_id: UUID | str, cursor: str | None = None, limit: int = 50
+) -> Page[dict[str, Any]]:
+    """Return a page of the moves between embedding models, the latest first.
+
+    Raises:
+        CursorInvalid: From a cursor that was not handed out here.
+    """
+    rows = _reembeddings(workspace_id)
+    return page_by_time(rows, "created_at", _reembedding, cursor=cursor, limit=limit)
+
+
+def reembedding_views(*, workspace_id: UUID | str, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return those of these moves between embedding models that are here, the latest first."""
+    return [_reembedding(row) for row in _reembeddings(workspace_id).filter(pk__in=_uuids(ids))]
 
 
 def reembedding_detail(*, workspace_id: UUID | str, reembedding_id: UUID | str) -> dict[str, Any]:
@@ -279,10 +265,15 @@ def reembedding_detail(*, workspace_id: UUID | str, reembedding_id: UUID | str) 
     Raises:
         ReembeddingMissing: There is none of that id in this workspace.
     """
-    found = reembedding_list(workspace_id=workspace_id, ids=[str(reembedding_id)])
+    found = reembedding_views(workspace_id=workspace_id, ids=[str(reembedding_id)])
     if not found:
         raise ReembeddingMissing(f"There is no move {str(reembedding_id)[:100]!r} here.")
     return found[0]
+
+
+def _reembeddings(workspace_id: UUID | str) -> QuerySet[Reembedding]:
+    rows = Reembedding.objects.filter(workspace_id=workspace_id)
+    return rows.select_related("collection", "from_model", "to_model")
 
 
 def _reembedding(row: Reembedding) -> dict[str, Any]:

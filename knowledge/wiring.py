@@ -261,7 +261,7 @@ def reembedding_start(
     ids = reembedding.reembedding_start(
         workspace_id=workspace_id, collection=collection, embedder=engine, actor=actor, queue=queue
     )
-    return selectors.reembedding_list(workspace_id=workspace_id, ids=ids, limit=len(ids))
+    return selectors.reembedding_views(workspace_id=workspace_id, ids=ids)
 
 
 def reembedding_run(

@@ -1,17 +1,12 @@
 """Reads of conversations."""
 
-import re
 from typing import Any
 
 from django.db.models import Count
 
 from agents.core.errors import NotFound
 from agents.models import Session, SessionMessage
-from loomsite.access.core import cursors
-from loomsite.access.core.errors import CursorInvalid
-from loomsite.access.paging import Page, is_uuid, page_by_time
-
-_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+from loomsite.access.paging import Page, is_uuid, page_by_number, page_by_time
 
 
 def session_list(
@@ -59,17 +54,7 @@ def session_messages(
         CursorInvalid: It is not one of ours.
     """
     rows = SessionMessage.objects.filter(session=_own(workspace_id, session_id))
-    if cursor:
-        (after,) = cursors.read(cursor, length=1)
-        if not _NUMBER.fullmatch(after):
-            raise CursorInvalid
-        rows = rows.filter(index__gt=int(after))
-    found = list(rows.order_by("index")[: limit + 1])
-    more, found = len(found) > limit, found[:limit]
-    return Page(
-        results=[_message(row) for row in found],
-        next_cursor=cursors.write([str(found[-1].index)]) if more else None,
-    )
+    return page_by_number(rows, "index", _message, cursor=cursor, limit=limit)
 
 
 def _sessions(workspace_id: str) -> Any:  # noqa: ANN401 -- an annotated QuerySet

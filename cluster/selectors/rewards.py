@@ -5,12 +5,10 @@ from typing import Any
 from cluster.core.errors import RequestInvalid
 from cluster.core.submission import task_id_read
 from cluster.models import Reward
-from loomsite.access.core import cursors
-from loomsite.access.core.errors import CursorInvalid
+from loomsite.access.paging import page_by_number
 
 Shown = dict[str, Any]
 SOURCES = ("check", "judge", "person", "steps")
-_LONGEST_ID = 18
 
 
 def reward_list(
@@ -55,15 +53,8 @@ def reward_list(
         rows = rows.filter(node__agent__slug=agent)
     if verified is not None:
         rows = rows.filter(verified=verified)
-    if cursor:
-        (last,) = cursors.read(cursor, length=1)
-        if not (last.isascii() and last.isdigit() and len(last) <= _LONGEST_ID):
-            raise CursorInvalid
-        rows = rows.filter(id__lt=int(last))
-    found = list(rows.select_related("node__agent").order_by("-id")[: limit + 1])
-    shown = found[:limit]
-    following = cursors.write([str(shown[-1].pk)]) if len(found) > limit else None
-    return [_shown(row) for row in shown], following
+    rows = rows.select_related("node__agent")
+    return page_by_number(rows, "-id", _shown, cursor=cursor, limit=limit)
 
 
 def _shown(row: Reward) -> Shown:

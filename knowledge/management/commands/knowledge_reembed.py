@@ -34,7 +34,7 @@ class Command(KnowledgeCommand):
         with self.told_to_a_person():
             workspace_id = workspace_id_of(slug=options["workspace"])
             if options["status"]:
-                rows = selectors.reembedding_list(workspace_id=workspace_id)
+                rows, _ = selectors.reembedding_list(workspace_id=workspace_id)
             else:
                 started = wiring.reembedding_start(
                     workspace_id=workspace_id,
@@ -44,7 +44,7 @@ class Command(KnowledgeCommand):
                     queue=False,
                 )
                 self._carry(started)
-                rows = selectors.reembedding_list(
+                rows = selectors.reembedding_views(
                     workspace_id=workspace_id, ids=[row["id"] for row in started]
                 )
         self._report(rows, options)

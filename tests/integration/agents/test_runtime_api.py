@@ -87,7 +87,7 @@ def test_another_workspaces_conversation_looks_like_a_missing_one(tenant):
     assert Session.objects.count() == 1
 
 
-@pytest.mark.parametrize("cursor", ["x", "WyItMSJd", "WyI5OTk5OTk5OTk5OTkiXQ"])
+@pytest.mark.parametrize("cursor", ["x", "WyItMSJd", "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OSJd"])
 def test_a_cursor_that_is_none_of_ours_is_refused(tenant, cursor):
     session_id = talk(tenant.workspace_id)
 

@@ -162,7 +162,7 @@ def test_an_embedder_that_is_away_stops_a_move_with_the_reason_and_searches_go_o
 
     with pytest.raises(EmbeddingUnavailable):
         machine.run(move)
-    (stopped,) = selectors.reembedding_list(workspace_id=machine.shelf.workspace_id)
+    (stopped,) = selectors.reembedding_list(workspace_id=machine.shelf.workspace_id).results
     machine.new.away = False
 
     assert stopped["status"] == "running"
@@ -314,3 +314,26 @@ def test_rest_starts_a_move_shows_it_and_a_stranger_sees_none_of_it():
     assert "words alone" in before[0].terms.notes[0]
     assert (after[0].terms.notes, after[0].terms.dense is not None) == ((), True)
     assert client.get(f"{url}/{move['id']}").json()["status"] == "done"
+
+
+def test_all_moves_are_listed_page_by_page_and_told_by_their_ids():
+    tenant = make_tenant()
+    shelf = Collection.objects.create(workspace_id=tenant.workspace_id, slug="notes", name="Notes")
+    model = EmbeddingModel.objects.create(name="old", dim=3)
+    moves = Reembedding.objects.bulk_create(
+        Reembedding(
+            workspace_id=tenant.workspace_id, collection=shelf, to_model=model, status="done"
+        )
+        for _ in range(60)
+    )
+    ids = [str(move.pk) for move in moves]
+    client = tenant.client()
+
+    pages = [client.get("/api/v1/reembeddings?limit=40").json()]
+    pages.append(client.get(pages[0]["next"]).json())
+    told = selectors.reembedding_views(workspace_id=tenant.workspace_id, ids=ids)
+
+    assert [len(page["results"]) for page in pages] == [40, 20]
+    assert pages[1]["next"] is None
+    assert {row["id"] for page in pages for row in page["results"]} == set(ids)
+    assert {row["id"] for row in told} == set(ids)
