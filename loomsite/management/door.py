@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -12,6 +13,11 @@ from django.db import InterfaceError, OperationalError
 from loomsite.access.core.errors import Stated
 
 DONE, OTHER, USAGE, WAITING = 0, 1, 2, 3
+
+
+def plain(text: str) -> str:
+    """Return a text that a terminal shows and does not obey: models and documents wrote it."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 class DoorCommand(BaseCommand):
@@ -25,7 +31,7 @@ class DoorCommand(BaseCommand):
 
     def say(self, sentence: str) -> None:
         """Tell a person how it goes; never part of the result."""
-        self.stderr.write(sentence, self.style.NOTICE)
+        self.stderr.write(plain(sentence), self.style.NOTICE)
 
     def refuse(self, sentence: str) -> NoReturn:
         """End with a usage error."""

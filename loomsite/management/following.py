@@ -1,5 +1,6 @@
 """A task and its parts, told as they happen."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,13 @@ from rich.tree import Tree
 
 from cluster.core.types import FINAL, Status
 from cluster.selectors import tasks as selectors
+from knowledge.selectors import document_titles
+from loomsite.management.door import plain
 
 LOOK_EACH_S = 0.25
 BIDS_SHOWN = 8
+QUOTE_CHARS = 160
+WIDTH = 140  # where the output is no terminal
 Task = dict[str, Any]
 _LONG = frozenset({"sense", "execute", "evaluate"})
 _TELLING = frozenset(
@@ -31,9 +36,9 @@ class Follower:
         self._seen: dict[str, int] = {}
         self._names: dict[str, str] = {task_id: "task"}
 
-    def follow(self, *, timeout_s: float) -> Task:
+    def follow(self, *, timeout_s: float | None) -> Task:
         """Return the task as it is when it has ended, waits for a person, or time is up."""
-        until = time.monotonic() + timeout_s
+        until = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             task = selectors.task_detail(**self._where)
             self._tell_all()
@@ -64,7 +69,7 @@ class Follower:
 
     def _say(self, task_id: str, event: Task) -> None:
         data = event["data"]
-        name = f"[cyan]{escape(self._names[task_id]):<8}[/cyan]"
+        name = f"[cyan]{shown(self._names[task_id]):<8}[/cyan]"
         match event["type"]:
             case "phase.started":
                 if data["phase"] in _LONG:
@@ -78,13 +83,13 @@ class Follower:
                     self._show_auction(task_id)
             case "tool_call.ended":
                 ok = "" if data["ok"] else " [red]failed[/red]"
-                self._console.print(f"{name}   {escape(data['tool'])}{ok}", style="dim")
+                self._console.print(f"{name}   {shown(data['tool'])}{ok}", style="dim")
             case "task.taken_over":
                 self._console.print(f"{name} [yellow]taken over[/yellow] from a worker that died")
             case _:
                 score = data.get("score")
                 scored = "" if score is None else f", score {score:.2f}"
-                self._console.print(f"{name} [bold]{escape(str(data['outcome']))}[/bold]{scored}")
+                self._console.print(f"{name} [bold]{shown(str(data['outcome']))}[/bold]{scored}")
 
     def _show_auction(self, task_id: str) -> None:
         auctions = selectors.task_auction(workspace_id=self._workspace_id, task_id=task_id)
@@ -112,7 +117,7 @@ def auction_table(auction: Task) -> Table:
         won = bid["agent"] == auction["winner"]
         table.add_row(
             "        ★" if won else "",
-            escape(bid["agent"]),
+            shown(bid["agent"]),
             f"{bid['bid']:.3f}",
             f"{bid['quality']:.3f}",
             f"-{bid['cost_term']:.3f}",
@@ -126,8 +131,39 @@ def auction_table(auction: Task) -> Table:
     return table
 
 
-def task_forest(tree: Task) -> Tree:
-    """Return a task and those below it as a tree with status, score and cost."""
+def shown(text: str) -> str:
+    """Return a text as a console shows it: no markup, no control characters."""
+    return escape(plain(text))
+
+
+def sources_show(console: Console, workspace_id: str, task: Task) -> None:
+    """Print what the numbers in an answer point at."""
+    titles = document_titles(
+        workspace_id=workspace_id,
+        document_ids={citation["document_id"] for citation in task["citations"]},
+    )
+    for number, citation in enumerate(task["citations"], start=1):
+        quote = " ".join(citation["quote"].split())
+        if len(quote) > QUOTE_CHARS:
+            quote = quote[: QUOTE_CHARS - 1] + "…"
+        title = titles.get(citation["document_id"], "a document that is gone")
+        console.print(
+            f"[dim]{number:>3} {shown(title)}, characters {citation['start']} to"
+            f" {citation['end']}:[/dim] {shown(quote)}"
+        )
+
+
+def outcome_show(console: Console, workspace_id: str, task: Task) -> None:
+    """Print a task's tree, if it has parts, and what came of it for how much."""
+    if task["children"]:
+        console.print(_forest(selectors.task_tree(workspace_id=workspace_id, task_id=task["id"])))
+    score = "not scored" if task["score"] is None else f"score {task['score']:.2f}"
+    console.print(
+        f"{task['status']}, {score}, {task['tokens']['total']} tokens, ${task['cost_usd']}"
+    )
+
+
+def _forest(tree: Task) -> Tree:
     top = Tree(_leaf(tree))
 
     def grow(branch: Tree, node: Task) -> None:
@@ -142,7 +178,7 @@ def _leaf(node: Task) -> str:
     goal = " ".join(node["goal"].split())[:70]
     score = "" if node["score"] is None else f" score {node['score']:.2f}"
     return (
-        f"[bold]{escape(node['key'] or 'task')}[/bold] {escape(goal)} "
+        f"[bold]{shown(node['key'] or 'task')}[/bold] {shown(goal)} "
         f"[dim]{node['status']}{score} ${node['cost_usd']}[/dim]"
     )
 
@@ -150,19 +186,19 @@ def _leaf(node: Task) -> str:
 def _sensed(result: Task) -> str:
     kinds = ", ".join(f"{slug} {weight:.2f}" for slug, weight in result["weights"].items())
     why = (
-        f" [dim](fallback: {escape(result['why'])})[/dim]" if result["source"] == "fallback" else ""
+        f" [dim](fallback: {shown(result['why'])})[/dim]" if result["source"] == "fallback" else ""
     )
-    return f"complexity {result['complexity']:.2f}, {escape(kinds)}{why}"
+    return f"complexity {result['complexity']:.2f}, {shown(kinds)}{why}"
 
 
 def _scaled(result: Task) -> str:
     if not result["split"]:
-        return f"alone: {escape(result['reason'])}"
+        return f"alone: {shown(result['reason'])}"
     parts = ", ".join(
         part["key"] + (f" after {'+'.join(part['depends_on'])}" if part["depends_on"] else "")
         for part in result["parts"]
     )
-    return f"split into {len(result['parts'])}: {escape(parts)}"
+    return f"split into {len(result['parts'])}: {shown(parts)}"
 
 
 def _executed(result: Task) -> str:
@@ -176,14 +212,14 @@ def _executed(result: Task) -> str:
 def _verdict(result: Task) -> str:
     score = "not scored" if result["score"] is None else f"score {result['score']:.2f}"
     judge = f", judge {result['judge']}" if result["judge"] else ""
-    return f"{result['outcome']}, {score}{escape(judge)}"
+    return f"{result['outcome']}, {score}{shown(judge)}"
 
 
 _CONCLUDED: dict[str, Callable[[Task], str]] = {
     "sense": _sensed,
-    "match": lambda result: escape(result["reason"]),
+    "match": lambda result: shown(result["reason"]),
     "scale": _scaled,
     "execute": _executed,
     "evaluate": _verdict,
-    "adapt": lambda result: escape(result["reason"]),
+    "adapt": lambda result: shown(result["reason"]),
 }

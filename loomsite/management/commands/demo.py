@@ -12,22 +12,18 @@ from rich.markup import escape
 
 from agents.wiring import model_describe
 from cluster.core.types import Status
-from cluster.selectors import tasks as selectors
 from cluster.services.births import blueprint_add
 from cluster.services.population import population_ready
 from cluster.services.tasks import task_submit
 from knowledge import wiring as knowledge
-from knowledge.selectors import document_titles
 from loomsite.access.services import workspace_ensure
 from loomsite.embedded import attach
 from loomsite.embedded.home import Home
 from loomsite.management import showcase
-from loomsite.management.door import DONE, OTHER, WAITING, DoorCommand
-from loomsite.management.following import Follower, task_forest
+from loomsite.management.door import DONE, OTHER, WAITING, DoorCommand, plain
+from loomsite.management.following import WIDTH, Follower, outcome_show, shown, sources_show
 
 TIMEOUT_S = 600.0
-QUOTE_CHARS = 160
-WIDTH = 140
 
 
 class Command(DoorCommand):
@@ -93,28 +89,12 @@ def _conclude(console: Console, workspace_id: str, task: dict[str, Any]) -> None
     """Print the answer with its sources, the tree, and what it took."""
     console.rule("result")
     if task["answer"]:
-        console.print(Markdown(task["answer"]))
+        console.print(Markdown(plain(task["answer"])))
     if task["error"]:
-        console.print(f"[red]{escape(task['error']['message'])}[/red]")
-    titles = document_titles(
-        workspace_id=workspace_id,
-        document_ids={citation["document_id"] for citation in task["citations"]},
-    )
-    for number, citation in enumerate(task["citations"], start=1):
-        quote = " ".join(citation["quote"].split())
-        if len(quote) > QUOTE_CHARS:
-            quote = quote[: QUOTE_CHARS - 1] + "…"
-        console.print(
-            f"[dim]{number:>3} {escape(titles[citation['document_id']])},"
-            f" characters {citation['start']} to {citation['end']}:[/dim] {escape(quote)}"
-        )
+        console.print(f"[red]{shown(task['error']['message'])}[/red]")
+    sources_show(console, workspace_id, task)
     console.rule("what it took")
-    tree = selectors.task_tree(workspace_id=workspace_id, task_id=task["id"])
-    console.print(task_forest(tree))
-    console.print(
-        f"{task['status']}, {task['tokens']['total']} tokens, ${task['cost_usd']}"
-        + (f", score {task['score']:.2f}" if task["score"] is not None else "")
-    )
+    outcome_show(console, workspace_id, task)
 
 
 def _exit_code(task: dict[str, Any]) -> int:

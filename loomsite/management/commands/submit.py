@@ -1,15 +1,15 @@
 """Submit a goal to the running cluster."""
 
-import asyncio
 import os
+import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, TextIO
 
 from django.conf import settings
+from rich.console import Console
 
-from cluster import streams
 from cluster.core.submission import goal_read
-from cluster.core.types import FINAL, Status
+from cluster.core.types import Status
 from cluster.selectors import tasks as selectors
 from cluster.services import tasks as services
 from loomsite.access import selectors as access
@@ -18,10 +18,8 @@ from loomsite.access.core.types import Principal
 from loomsite.access.services import apikey_authenticate
 from loomsite.embedded.home import Home
 from loomsite.embedded.services import known
-from loomsite.management.door import DONE, OTHER, WAITING, DoorCommand
-
-PATIENCE_S = 60.0
-Task = dict[str, Any]
+from loomsite.management.door import DONE, OTHER, WAITING, DoorCommand, plain
+from loomsite.management.following import WIDTH, Follower, Task, outcome_show, sources_show
 
 
 class Command(DoorCommand):
@@ -63,40 +61,26 @@ class Command(DoorCommand):
             )
             self.say(f"Task {task_id} submitted.")
             where = {"workspace_id": caller.workspace_id, "task_id": task_id}
-            if options["wait"]:
-                task = asyncio.run(self._followed(where, options["timeout"]))
-            else:
+            if not options["wait"]:
                 task = selectors.task_detail(**where)
-        self._show(task, options)
+                self.emit(task) if options["json"] else self.stdout.write(task["id"])
+                return
+            told = Console(file=sys.stderr, highlight=False, width=_width(sys.stderr))
+            task = Follower(told, **where).follow(timeout_s=options["timeout"])
+            outcome_show(told, caller.workspace_id, task)
+            if options["json"]:
+                self.emit(task)
+            elif task["answer"]:
+                self._answer(task, caller.workspace_id)
+        self._leave(task)
 
-    async def _followed(self, where: dict[str, str], timeout_s: float | None) -> Task:
-        told = ""
-
-        async def tell(task: Task, _: int) -> None:
-            nonlocal told
-            line = _progress(task)
-            if line != told:
-                told = line
-                self.say(line)
-
-        until = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-        while True:
-            left_s = PATIENCE_S
-            if until is not None:
-                left_s = min(left_s, max(0.0, until - asyncio.get_running_loop().time()))
-            task = await streams.task_wait(**where, wait_s=left_s, on_change=tell)
-            if task["status"] in {*FINAL, Status.INPUT_REQUIRED} or left_s < PATIENCE_S:
-                return task
-
-    def _show(self, task: Task, options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.emit(task)
-        elif not options["wait"]:
-            self.stdout.write(task["id"])
-        elif task["answer"]:
-            self.stdout.write(task["answer"])
-        if options["wait"]:
-            self._leave(task)
+    def _answer(self, task: Task, workspace_id: str) -> None:
+        """Print the answer as it is, and below it the passages it cites."""
+        self.stdout.write(plain(task["answer"]))
+        if task["citations"]:
+            self.stdout.write("")
+            shown = Console(file=sys.stdout, highlight=False, width=_width(sys.stdout))
+            sources_show(shown, workspace_id, task)
 
     def _leave(self, task: Task) -> None:
         match task["status"]:
@@ -123,9 +107,5 @@ def _caller(slug: str | None) -> Principal:
     return access.principal_of_workspace(slug=slug or access.DEFAULT_WORKSPACE, actor="cli")
 
 
-def _progress(task: Task) -> str:
-    progress, phase = task["progress"], task["phase"]
-    if phase is None:  # behind the last phase it is still running for a moment
-        phase = "ending" if task["status"] == Status.RUNNING else task["status"]
-    parts = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
-    return f"{phase.upper()}{parts} {progress['message']}".strip()
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() else WIDTH

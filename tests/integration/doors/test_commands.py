@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from django.core.management import (
@@ -10,12 +11,13 @@ from django.core.management import (
 )
 from django.db import connections
 
+from cluster.core.types import CitedSpan
 from cluster.models import Task
 from cluster.selectors.tasks import task_detail
 from loomsite.access import services
 from loomsite.access.models import ApiKey, Workspace
 from tests.factories.access import make_key, make_tenant
-from tests.factories.cluster import FakeWorld, asks, failed, work
+from tests.factories.cluster import FakeWorld, answered, asks, failed, work
 from tests.processes import poll
 from tests.requirements import requirement
 
@@ -97,6 +99,32 @@ def test_submit_that_waits_ends_as_the_task_does(world, code, status, capsys):
         working.result(60)
     assert caught.value.code == code
     assert json.loads(capsys.readouterr().out)["status"] == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_submit_that_waits_shows_the_phases_the_answer_and_what_it_cites(capsys):
+    make_tenant("default")
+    where = {"document_id": str(uuid4()), "chunk_id": str(uuid4())}
+    cited = CitedSpan(**where, start=7, end=20, quote="Two moons.")
+    answer = "\x1b]0;owned\x07Two moons. [1]"  # a model may write what a terminal would obey
+    world = FakeWorld(run=lambda _view, _step: answered(answer, citations=(cited,)))
+    with ThreadPoolExecutor(1) as worker:
+        working = worker.submit(_worked_on, world)
+
+        with pytest.raises(SystemExit):
+            call_command("submit", "[bold]x", "--wait", "--timeout", "60")
+
+        working.result(60)
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert said.out.splitlines()[0] == "]0;ownedTwo moons. [1]"
+    assert "characters 7 to 20: Two moons." in said.out
+    phases = [line.split()[1] for line in said.err.splitlines() if line.startswith("task ")]
+    told = [name for name in phases if name.isupper()]
+    assert sorted(set(told), key=told.index) == [
+        "SENSE", "MATCH", "SCALE", "EXECUTE", "EVALUATE", "ADAPT",
+    ]  # fmt: skip
+    assert "succeeded, not scored" in said.err
 
 
 def _worked_on(world):
