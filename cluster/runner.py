@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from agents import wiring as agents
 from agents.assembly.answers import JsonReply
+from agents.core.citations import misquoted
 from agents.core.events import (
     ReasoningDelta,
     RunEvent,
@@ -338,7 +339,16 @@ def _checked(
             for c in citations
         ],
     )
-    facts = CitationFacts(count=len(citations), problems=tuple(p.message for p in problems))
+    texts = knowledge.document_texts(
+        workspace_id=view.task.workspace_id, document_ids={c.document_id for c in citations}
+    )
+    facts = CitationFacts(
+        count=len(citations),
+        problems=(
+            *(problem.message for problem in problems),
+            *(f"no cited document says {quote!r}" for quote in misquoted(answer, texts.values())),
+        ),
+    )
     steps = results_seen(view, checks)
     known = steps_settled(task_id=view.task.id, cycle=view.cycle) if steps else {}
     return tuple(

@@ -29,6 +29,7 @@ from knowledge.services.ingest import IngestResult, documents_ingest
 from knowledge.store.searching import DatabaseIndex
 
 document_text = selectors.document_text
+document_texts = selectors.document_texts
 document_delete = documents.document_delete
 document_retry = documents.document_retry
 documents_retry = documents.documents_retry

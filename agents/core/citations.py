@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agents.core import sentences
@@ -11,6 +11,8 @@ from agents.core.types import Citation, Json
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _QUOTED = re.compile(r"[\"“«]([^\"”»]{12,600})[\"”»]")
+_QUOTED_FROM = re.compile(_QUOTED.pattern + r"[.,;:!?]?\s*(?=\[\d)")
+_LEFT_OUT = re.compile(r"\s*(?:\[\s*)?(?:\.\.\.|\u2026)(?:\s*\])?\s*")
 _WORD = re.compile(r"\w+")
 _SHORTEST = 12  # a span shorter than this says nothing about where it came from
 
@@ -130,6 +132,22 @@ def numbered(answer: str, passages: Sequence[Passage], cited: Sequence[Citation]
         return f"[{', '.join(map(str, sorted(own)))}]" if own else match.group()
 
     return _MARKER.sub(recount, answer)
+
+
+def misquoted(answer: str, texts: Iterable[str]) -> list[str]:
+    """Return the quotations with a marker behind them that stand in none of these texts.
+
+    Space, the shape of quotation marks, letters' case and the punctuation at the end do not matter,
+    and words may be left out where an ellipsis says so.
+    """
+    quoted = dict.fromkeys(match.group(1) for match in _QUOTED_FROM.finditer(answer))
+    said = [text.lower() for text in texts] if quoted else []
+    return [quote for quote in quoted if not any(_stands(quote.lower(), text) for text in said)]
+
+
+def _stands(quote: str, text: str) -> bool:
+    parts = (part.strip(" \t\n.,;:!?") for part in _LEFT_OUT.split(quote))
+    return all(sentences.find(part, text) for part in parts if part)
 
 
 def _marked(match: re.Match[str], passages: Sequence[Passage]) -> list[Citation]:

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 _BLOCK = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6}|```)\s?)")
 _END = re.compile(r"[.!?][\"'”»)\]]*(?=\s)|[。！？]")  # noqa: RUF001 -- wide stops end sentences too
 _LEAD = re.compile(r"[\s>]*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?")
+# One letter for one, so that offsets stay.
+_ALIKE = str.maketrans(
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2010\u2011\u2012\u2013\u2014\u2212",
+    "'" * 4 + '"' * 6 + "-" * 6,
+)
 _NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|etc|Dr|Mr|Ms|Mrs|No|Fig|St|approx)|\b[A-Z])\.$")
 
 
@@ -42,12 +47,15 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def find(span: str, text: str) -> tuple[int, int] | None:
-    """Return where a span stands in a text word for word, whatever the space between its words."""
+    """Return where a span stands in a text word for word.
+
+    Whatever the space between its words, and however quotation marks and dashes are drawn.
+    """
     at = text.find(span)
     if at >= 0:
         return at, at + len(span)
-    words = span.split()
-    if len(words) < 2 or words[0] not in text:  # noqa: PLR2004 -- one word has no space in it
+    words, text = span.translate(_ALIKE).split(), text.translate(_ALIKE)
+    if not words or words[0] not in text:
         return None
     found = re.search(r"\s+".join(re.escape(word) for word in words), text)
     return found.span() if found else None

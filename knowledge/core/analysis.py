@@ -20,11 +20,20 @@ MAX_TERMS_PER_CHUNK = 8_000  # a sparsevec holds 16,000
 MAX_HIGHLIGHTS = 100  # of a passage
 _MAX_WORD = 64  # longer runs are data, not words; their first letters are enough to find them
 
+# Thai, Lao, Burmese and Khmer have no spaces either; they are read as Chinese and Japanese are.
 _CJK = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
     "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"
 )
-_RUN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+(?:['\u2019.\-][^\W{_CJK}]+)*")
+# The vowels of Indic scripts, the points of Arabic and Hebrew: signs of their own, inside words.
+_SIGNS = "".join(
+    letter
+    for letter in map(chr, range(0x300, 0x1B00))
+    if unicodedata.category(letter).startswith("M") and not re.match(f"[{_CJK}]", letter)
+)
+_WORD = rf"(?:[^\W{_CJK}]++[{_SIGNS}]*+)++"
+_RUN = re.compile(rf"[{_CJK}]+|{_WORD}(?:['\u2019.\-]{_WORD})*|[\U0001f300-\U0001faff]")
 _IS_CJK = re.compile(rf"[{_CJK}]")
 _SEPARATOR = re.compile(r"[_.\-'\u2019]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")

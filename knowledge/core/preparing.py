@@ -17,7 +17,7 @@ from knowledge.core.types import ChunkSpan, LoadedText, SourceType, TermCounts
 
 MAX_TEXT_CHARS = 20_000_000
 MAX_EXTERNAL_ID = 500
-_VERSION = "1"  # part of every digest: changing how text is cut or counted re-indexes on re-ingest
+_VERSION = "2"  # part of every digest: changing how text is cut or counted re-indexes on re-ingest
 _SLICE = 1_000_000  # characters
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKDOWN = frozenset({"markdown", "html", "docx", "pptx", "xlsx"})

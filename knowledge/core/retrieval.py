@@ -160,26 +160,51 @@ def _explain(
     counts = index.term_counts(chunks, list(lists.weights))
     lexical = {item.chunk_id: item.score for item in lists.lexical}
     dense = {item.chunk_id: item.score for item in lists.dense}
-    average = lists.statistics.average_length
-    explained: dict[int, ScoreTerms] = {}
-    for chunk in chunks:
-        length, own = counts.get(chunk, (0, {}))
-        shares = {
-            words.get(term, "?"): round(
-                lists.weights[term] * saturation(count, length=length, average_length=average), 4
-            )
-            for term, count in own.items()
-        }
-        explained[chunk] = ScoreTerms(
+    # Fused alone, each list gives what it adds to the sum.
+    parts = {
+        "words": _by_chunk(_fused(query, replace(lists, dense=()))),
+        "meaning": _by_chunk(_fused(query, replace(lists, lexical=()))),
+    }
+    return {
+        chunk: ScoreTerms(
             bm25=lexical.get(chunk),
             dense=dense.get(chunk),
-            words=dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))),
+            words=_shares(lexical.get(chunk, 0.0), counts.get(chunk), lists, words),
+            parts={name: part[chunk] for name, part in parts.items() if chunk in part},
             fused=answer.fused.get(chunk),
             rerank=answer.reranked.get(chunk),
             expanded=lists.expanded,
             notes=answer.notes,
         )
-    return explained
+        for chunk in chunks
+    }
+
+
+def _by_chunk(scored: Sequence[Scored]) -> dict[int, float]:
+    return {item.chunk_id: item.score for item in scored}
+
+
+def _shares(
+    bm25: float,
+    counted: tuple[int, Mapping[int, int]] | None,
+    lists: Lists,
+    words: Mapping[int, str],
+) -> dict[str, float]:
+    """Return what each word of the query adds to a chunk's BM25, the most first.
+
+    The index may have scored with an average length that has drifted since: its score is shared out
+    as today's average has it.
+    """
+    length, own = counted or (0, {})
+    average = lists.statistics.average_length
+    raw: dict[str, float] = {}
+    for term, count in own.items():
+        share = lists.weights[term] * saturation(count, length=length, average_length=average)
+        word = words.get(term, "?")
+        raw[word] = raw.get(word, 0.0) + share
+    scale = bm25 / (sum(raw.values()) or 1.0)
+    shares = {word: round(share * scale, 6) for word, share in raw.items() if scale}
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def hit_value(hit: Hit) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class ScoreTerms:
     """Why a hit ranks where it does: each list's score, and the BM25 share of each query word.
 
     Attributes:
+        bm25: The sum of `words`; None when the words did not find it.
+        parts: What `words` and `meaning` add to `fused`.
         fused: The score of both lists together, before any reranking.
         rerank: What the reranker said; None when it was not asked.
         expanded: The words that were added to the query.
@@ -109,6 +111,7 @@ class ScoreTerms:
     bm25: float | None
     dense: float | None
     words: Mapping[str, float]
+    parts: Mapping[str, float] = field(default_factory=dict[str, float])
     fused: float | None = None
     rerank: float | None = None
     expanded: tuple[str, ...] = ()

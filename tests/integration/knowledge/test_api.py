@@ -59,7 +59,7 @@ def test_explain_adds_the_terms_of_the_score():
     (hit,) = post(tenant.client(), SEARCH, {"query": "loom", "explain": True}).json()["hits"]
 
     assert set(hit["terms"]) == {
-        "bm25", "dense", "words", "fused", "rerank", "expanded", "notes",
+        "bm25", "dense", "words", "parts", "fused", "rerank", "expanded", "notes",
     }  # fmt: skip
     assert list(hit["terms"]["words"]) == ["loom"]
 

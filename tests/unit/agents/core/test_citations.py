@@ -4,6 +4,7 @@ import json
 
 from agents.core.citations import (
     PassageBook,
+    misquoted,
     numbered,
     passages_of,
     passages_text,
@@ -84,3 +85,24 @@ def test_markers_are_counted_over_the_citations_that_the_reader_has():
     assert numbered(answer, PASSAGES, cited) == (
         "Cards were punched by Jacquard [1]. Cloth is what looms weave [2]. Unknown [9]."
     )
+
+
+def test_quotation_marks_and_dashes_may_be_drawn_another_way():
+    text = "It isn\u2019t a \u201cDobby\u201d loom\u00a0\u2013 it is older."
+    answer = 'The note says: It isn\'t a "Dobby" loom - it is older.'
+
+    (cited,) = resolve('It isn\'t a "Dobby" loom - it is older.', passages_from(text))
+
+    assert cited.quote == text
+    assert resolve(answer.replace("older", "newer"), passages_from(text)) == ()
+
+
+def test_a_quotation_that_the_sources_do_not_hold_is_named():
+    answer = (
+        'It says "a loom weaves  cloth." [1] and "It holds the warp [...] under tension" [1], '
+        '"the loom is made of solid gold" [2], "A loom ... of gold", [1]; a "loose expression" '
+        "stands for itself."
+    )
+
+    assert misquoted(answer, [TEXT]) == ["the loom is made of solid gold", "A loom ... of gold"]
+    assert misquoted("No quotation [1].", [TEXT]) == []

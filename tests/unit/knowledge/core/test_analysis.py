@@ -19,7 +19,10 @@ from knowledge.core.analysis import (
         ("?!... --- ''", []),
         ("Café NAÏVE", ["cafe", "naiv"]),
         ("état", ["etat"]),
-        ("שלום 🎉 مرحبا", ["שלום", "مرحبا"]),
+        ("שלום 🎉 مرحبا", ["שלום", "🎉", "مرحبا"]),
+        ("cafe\u0301s", ["cafe"]),
+        ("हिन्दी", ["हिनदी"]),
+        ("مُحَمَّد محمد", ["محمد", "محمد"]),
     ],
 )
 def test_words_become_stems_without_stop_words(text, terms):
@@ -46,6 +49,7 @@ def test_a_query_of_cjk_letters_gives_pairs_and_a_document_the_letters_too():
     assert analyze("東京都", query=True) == ["東京", "京都"]
     assert analyze("東京都") == ["東", "京", "都", "東京", "京都"]
     assert analyze("猫", query=True) == ["猫"]
+    assert analyze("แมวกิน", query=True) == ["แม", "มว", "วก", "กิ", "ิน"]
 
 
 def test_cjk_and_latin_in_one_run_are_told_apart():
@@ -80,6 +84,13 @@ def test_a_title_counts_twice_and_a_heading_once():
         ("call parseHttpHeader() now", "http", "english", ["parseHttpHeader"]),
         ("Die Webstühle stehen.", "Webstuhl", "german", ["Webstühle"]),
         ("私は東京都に住む", "東京都", "english", ["東京都"]),
+        ("🧶 𠀋𠀀 loom 👩‍👧", "🧶 𠀋𠀀 👧", "english", ["🧶", "𠀋𠀀", "👧"]),
+        (
+            "re\u0301sume\u0301 and r\u00e9sum\u00e9",
+            "résumé",
+            "english",
+            ["re\u0301sume\u0301", "r\u00e9sum\u00e9"],
+        ),
         ("nothing of the kind", "loom", "english", []),
     ],
 )

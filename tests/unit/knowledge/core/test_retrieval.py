@@ -83,7 +83,25 @@ def test_explain_gives_the_share_of_each_word():
     terms = hits[0].terms
     assert hits[0].document_id == "loom"
     assert list(terms.words) == ["weav", "cloth"]
-    assert sum(terms.words.values()) == pytest.approx(terms.bm25, abs=1e-3)
+    assert sum(terms.words.values()) == pytest.approx(terms.bm25, abs=1e-5)
+
+
+@pytest.mark.parametrize("fusion", ["convex", "rrf", "lexical", "dense"])
+def test_what_each_list_adds_makes_the_score(fusion):
+    embedder = WordEmbedder()
+    index = index_of(TEXTS, embedder)
+
+    hits = search(
+        SearchQuery(text="weaving cloth in the wind", explain=True, fusion=fusion),
+        index=index,
+        spaces=spaces_of(index, embedder),
+    )
+
+    assert len(hits) > 1
+    for hit in hits:
+        assert sum(hit.terms.parts.values()) == pytest.approx(hit.terms.fused)
+        assert hit.terms.fused == hit.score
+    assert (set(hits[0].terms.parts) == {"words", "meaning"}) == (fusion in ("convex", "rrf"))
 
 
 def test_a_hit_points_into_its_document_and_shows_terms_only_when_asked():
