@@ -277,6 +277,24 @@ def reembedding_run(
     )
 
 
+def collection_index(
+    *, workspace_id: UUID | str, slug: str, on_begin: Callable[[], object] | None = None
+) -> None:
+    """Build the index of a large collection here and now, where it is behind.
+
+    A worker does so on its own: this is for those who ingest where none runs. `on_begin` is called
+    when there is something to do.
+
+    Raises:
+        CollectionMissing: There is none of that name here.
+    """
+    ref = selectors.collection_get(workspace_id=workspace_id, slug=slug)
+    if embeddings.vectors_index_behind(collection_id=ref.id):
+        if on_begin is not None:
+            on_begin()
+        embeddings.vectors_index(collection_id=ref.id)
+
+
 def vectors_index(collection_id: int) -> bool:
     """Bring the indexes of a large collection's vectors up to date; for the job."""
     return embeddings.vectors_index(collection_id=collection_id)

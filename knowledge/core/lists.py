@@ -12,6 +12,9 @@ from knowledge.core.types import CorpusStatistics, Scored, SearchQuery
 
 DEPTH = 200  # of each list; min-max scores of shorter ones say less
 _FEEDBACK_CHUNKS = 3
+# The vector moved by feedback is looked for among so many more that were near it before: what a
+# scan of all of a collection would find instead is far down the list.
+_SPARE = 800
 _EXPANSIONS = 10
 _EXPANSION_WEIGHT = 0.3  # of the query's heaviest word, for the heaviest word added
 
@@ -25,6 +28,15 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A query's vector by one model, and what is near it: the list, and where it was cheap more."""
+
+    space: Space
+    vector: Sequence[float]
+    near: Sequence[Scored]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
     """What was found so far; `expanded` are the words that were added to the query."""
 
@@ -32,7 +44,7 @@ class Lists:
     dense: Sequence[Scored]
     weights: Mapping[int, float]
     statistics: CorpusStatistics
-    vectors: Sequence[tuple[Space, Sequence[float]]]
+    asked: Sequence[Asked]
     expanded: tuple[str, ...] = ()
 
 
@@ -45,9 +57,9 @@ def gather(query: SearchQuery, *, index: Index, spaces: Sequence[Space], fused: 
     Raises:
         EmbeddingUnavailable: From an embedder.
     """
-    lists = first(query, index=index, spaces=spaces)
-    both = query.fusion in ("convex", "rrf")
-    near = query.feedback and both and bool(lists.vectors)
+    near = query.feedback and query.fusion in ("convex", "rrf")
+    lists = first(query, index=index, spaces=spaces, spare=_SPARE if near else 0)
+    near = near and bool(lists.asked)
     expand = query.expand and query.fusion != "dense" and bool(lists.weights)
     if not (near or expand):
         return lists
@@ -63,9 +75,16 @@ def query_terms(query: SearchQuery, language: str) -> list[str]:
 
 
 def first(
-    query: SearchQuery, *, index: Index, spaces: Sequence[Space], depth: int = DEPTH
+    query: SearchQuery,
+    *,
+    index: Index,
+    spaces: Sequence[Space],
+    depth: int = DEPTH,
+    spare: int = 0,
 ) -> Lists:
     """Return both lists as the query alone finds them, `depth` long each.
+
+    What is `asked` has up to `spare` more of the vectors' lists.
 
     Raises:
         EmbeddingUnavailable: From an embedder.
@@ -78,20 +97,22 @@ def first(
     lexical: list[Scored] = []
     if weights and query.fusion != "dense":
         lexical = index.lexical(weights, statistics=statistics, limit=depth)
-    vectors: list[tuple[Space, Sequence[float]]] = []
+    asked: list[Asked] = []
     if query.fusion != "lexical" and statistics.chunk_count:
-        vectors = [(space, space.embedder.embed([query.text])[0]) for space in spaces]
+        for space in spaces:
+            vector = space.embedder.embed([query.text])[0]
+            near = space.index.dense(vector, limit=depth, spare=spare)
+            asked.append(Asked(space=space, vector=vector, near=near))
     return Lists(
         lexical=lexical,
-        dense=_dense(vectors, depth),
+        dense=_joined([item.near[:depth] for item in asked], depth),
         weights=weights,
         statistics=statistics,
-        vectors=vectors,
+        asked=asked,
     )
 
 
-def _dense(vectors: Sequence[tuple[Space, Sequence[float]]], depth: int = DEPTH) -> list[Scored]:
-    lists = [space.index.dense(vector, limit=depth) for space, vector in vectors]
+def _joined(lists: Sequence[Sequence[Scored]], depth: int = DEPTH) -> Sequence[Scored]:
     if len(lists) < 2:  # noqa: PLR2004 -- with one model nothing has to be made comparable
         return lists[0] if lists else []
     # Cosines of two models do not compare; their places between their own worst and best do.
@@ -100,11 +121,18 @@ def _dense(vectors: Sequence[tuple[Space, Sequence[float]]], depth: int = DEPTH)
 
 
 def _moved(lists: Lists, top: Sequence[int]) -> Sequence[Scored]:
-    moved: list[tuple[Space, Sequence[float]]] = []
-    for space, vector in lists.vectors:
-        near = space.index.vectors(top)
-        moved.append((space, with_feedback(vector, near) if near else vector))
-    return _dense(moved)
+    return _joined([_moved_towards(asked, top) for asked in lists.asked])
+
+
+def _moved_towards(asked: Asked, top: Sequence[int]) -> Sequence[Scored]:
+    index = asked.space.index
+    vectors = index.vectors(top)
+    if not vectors:
+        return asked.near[:DEPTH]
+    vector = with_feedback(asked.vector, vectors)
+    if len(asked.near) > DEPTH:
+        return index.dense_among(vector, [item.chunk_id for item in asked.near], limit=DEPTH)
+    return index.dense(vector, limit=DEPTH)
 
 
 def _expanded(query: SearchQuery, lists: Lists, top: Sequence[int], *, index: Index) -> Lists:

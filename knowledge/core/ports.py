@@ -48,8 +48,17 @@ class Index(Protocol):
         """Return the chunks with the largest BM25 scores; `weights` are idf times query count."""
         ...
 
-    def dense(self, vector: Sequence[float], *, limit: int) -> list[Scored]:
-        """Return the chunks whose vectors have the largest inner product with `vector`."""
+    def dense(self, vector: Sequence[float], *, limit: int, spare: int = 0) -> list[Scored]:
+        """Return the chunks whose vectors have the largest inner product with `vector`.
+
+        Up to `spare` more where they cost next to nothing.
+        """
+        ...
+
+    def dense_among(
+        self, vector: Sequence[float], chunk_ids: Sequence[int], *, limit: int
+    ) -> list[Scored]:
+        """Return the same of these chunks, which `dense` of this index gave."""
         ...
 
     def vectors(self, chunk_ids: Sequence[int]) -> list[list[float]]:

@@ -78,11 +78,16 @@ class MemoryIndex:
                 scores[chunk_id] = sum(shares)
         return best(scores, limit=limit)
 
-    def dense(self, vector: Sequence[float], *, limit: int) -> list[Scored]:
+    def dense(self, vector: Sequence[float], *, limit: int, spare: int = 0) -> list[Scored]:
+        return self.dense_among(vector, list(self._stored), limit=limit + spare)
+
+    def dense_among(
+        self, vector: Sequence[float], chunk_ids: Sequence[int], *, limit: int
+    ) -> list[Scored]:
         scores = {
-            chunk_id: sum(a * b for a, b in zip(vector, stored.vector, strict=True))
-            for chunk_id, stored in self._stored.items()
-            if stored.vector is not None
+            chunk_id: sum(a * b for a, b in zip(vector, own, strict=True))
+            for chunk_id in chunk_ids
+            if (own := self._stored[chunk_id].vector) is not None
         }
         return best(scores, limit=limit)
 

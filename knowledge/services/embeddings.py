@@ -78,11 +78,16 @@ def _made(
 
 def vectors_index_queue(*, collection_id: int) -> None:
     """Queue the indexing of a collection's vectors when it is large, and an index behind."""
-    models = vectors.models_present(collection_id)
-    if any(vectors.wants_indexing(collection_id, model_id=number) for number in models):
+    if vectors_index_behind(collection_id=collection_id):
         transaction.on_commit(
             lambda: current_app.send_task(INDEX_JOB, args=[collection_id]), robust=True
         )
+
+
+def vectors_index_behind(*, collection_id: int) -> bool:
+    """Return whether a collection is large, and an index of its vectors missing or behind."""
+    models = vectors.models_present(collection_id)
+    return any(vectors.wants_indexing(collection_id, model_id=number) for number in models)
 
 
 def vectors_index(*, collection_id: int) -> bool:

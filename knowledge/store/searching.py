@@ -56,12 +56,32 @@ ORDER BY score DESC, t.chunk_id DESC
 LIMIT %(limit)s
 """
 
+# OFFSET 0: without it the distance would be computed once for the order and once for the score.
 # + 0 keeps the planner from an HNSW index, which would look first and filter afterwards.
 _DENSE = """
-SELECT p.chunk_id, -(p.vector <#> %(query)s::halfvec) AS score
-FROM knowledge_chunkvector p {join}
-WHERE p.collection_id = ANY(%(scanned)s::int[]) AND p.model_id = %(model)s {conditions}
-ORDER BY (p.vector <#> %(query)s::halfvec) + 0, p.chunk_id DESC
+SELECT chunk_id, -distance AS score
+FROM (
+    SELECT p.chunk_id, (p.vector <#> %(query)s::halfvec) + 0 AS distance
+    FROM knowledge_chunkvector p {join}
+    WHERE p.collection_id = ANY(%(scanned)s::int[]) AND p.model_id = %(model)s {conditions}
+    OFFSET 0
+) scanned
+ORDER BY distance, chunk_id DESC
+LIMIT %(limit)s
+"""
+_AMONG = """
+SELECT chunk_id, -distance AS score
+FROM (
+    SELECT p.chunk_id, (p.vector <#> %(query)s::halfvec) + 0 AS distance
+    FROM unnest(%(chunks)s::bigint[]) AS wanted(id),
+         LATERAL (
+             SELECT * FROM knowledge_chunkvector
+             WHERE chunk_id = wanted.id AND model_id = %(model)s
+               AND collection_id = ANY(%(collections)s::int[]) OFFSET 0
+         ) p
+    OFFSET 0
+) known
+ORDER BY distance, chunk_id DESC
 LIMIT %(limit)s
 """
 _FRESH = _DENSE.replace("{conditions}", "AND NOT p.indexed {conditions}")
@@ -150,13 +170,14 @@ class DatabaseIndex:
             },
         )
 
-    def dense(self, vector: Sequence[float], *, limit: int) -> list[Scored]:
+    def dense(self, vector: Sequence[float], *, limit: int, spare: int = 0) -> list[Scored]:
         if self._model_id is None:
             return []
         values = {"query": dense_text(vector), "model": self._model_id, "limit": limit}
         large = self._large()
         if not large or self._few(large):
-            return self._scored(_DENSE, {**values, "scanned": self._collections})
+            scanned = {"scanned": self._collections, "limit": limit + spare}
+            return self._scored(_DENSE, {**values, **scanned})
         small = sorted(set(self._collections) - set(large))
         found = self._scored(_DENSE, {**values, "scanned": small}) if small else []
         found += self._scored(_FRESH, {**values, "scanned": large})
@@ -167,6 +188,18 @@ class DatabaseIndex:
                     _HNSW.replace("{dim}", str(len(vector))), {**values, "large": collection_id}
                 )
         return best({item.chunk_id: item.score for item in found}, limit=limit)
+
+    def dense_among(
+        self, vector: Sequence[float], chunk_ids: Sequence[int], *, limit: int
+    ) -> list[Scored]:
+        values = {
+            "query": dense_text(vector),
+            "model": self._model_id,
+            "chunks": list(chunk_ids),
+            "collections": self._collections,
+            "limit": limit,
+        }
+        return [Scored(chunk_id=row[0], score=row[1]) for row in rows(_AMONG, values)]
 
     def _large(self) -> Sequence[int]:
         """Return the collections with an HNSW index; looked up once, for a search asks twice."""

@@ -48,6 +48,11 @@ class Command(KnowledgeCommand):
                 language=options["language"],
             )
             results = self._ingest(workspace_id, files, options)
+            wiring.collection_index(
+                workspace_id=workspace_id,
+                slug=options["collection"],
+                on_begin=lambda: self.stderr.write("Building the index of its vectors."),
+            )
         self._report(results, options)
 
     def _ingest(

@@ -75,6 +75,17 @@ def test_the_dense_list_is_the_inner_product_of_all_chunks(index):
     assert scored[0].score == pytest.approx(1.0, abs=0.001)
 
 
+def test_among_some_chunks_the_dense_list_is_the_same_without_the_others(index):
+    first, second = WordEmbedder().embed([TEXTS["sail"], TEXTS["cloth"]])
+    near = index.dense(first, limit=2, spare=1)
+
+    among = index.dense_among(second, [item.chunk_id for item in near[1:]], limit=3)
+
+    whole = index.dense(second, limit=3)
+    assert len(near) == 3
+    assert among == [item for item in whole if item.chunk_id != near[0].chunk_id]
+
+
 def test_vectors_and_passages_come_in_the_order_asked_for_and_skip_strangers(index):
     (vector,) = WordEmbedder().embed(["cloth sail loom"])
     ids = [item.chunk_id for item in index.dense(vector, limit=3)]

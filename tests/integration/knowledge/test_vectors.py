@@ -1,6 +1,7 @@
 """The HNSW index of a large collection: built, kept up to date, dropped."""
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from knowledge.core.types import DocumentInput, Filters
@@ -86,6 +87,19 @@ def test_a_deleted_collection_takes_its_index_with_it():
 
     assert vectors.ready_indexes([shelf.ref.id], model_id=model_id) == []
     assert ChunkVector.objects.count() == 0
+
+
+def test_the_command_builds_the_index_of_a_large_collection_itself(tmp_path, monkeypatch, capsys):
+    for name in WORDS[:4]:
+        (tmp_path / f"{name}.txt").write_text(f"A {name}.")
+    monkeypatch.setattr(vectors, "EXACT_LIMIT", 3)
+
+    for _ in range(2):
+        call_command("knowledge_ingest", "docs", str(tmp_path), "--json")
+
+    collection, model_id = ChunkVector.objects.values_list("collection_id", "model_id").first()
+    assert vectors.ready_indexes([collection], model_id=model_id) == [collection]
+    assert capsys.readouterr().err.count("Building the index") == 1
 
 
 def test_a_collection_below_the_limit_wants_no_index():
