@@ -299,11 +299,14 @@ def _too_dear(expected: Decimal | None, budget: Decimal | None) -> bool:
 
 
 def _probe(due: Sequence[Candidate], passed_count: int, seed: Seed) -> Candidate | None:
-    """Draw the quarantined node to try: now and then, or when nobody else could do the task."""
+    """Draw the quarantined node to try: now and then, or when nobody else could do the task.
+
+    One with a free slot comes before those without.
+    """
     spared = int(lot(seed, "probe")[:8], 16) / 16**8 >= PROBE_SHARE
     if not due or (spared and len(due) < passed_count):
         return None
-    return min(due, key=lambda c: (lot(seed, c.node_id), c.node_id))
+    return min(due, key=lambda c: (c.busy >= c.slots, lot(seed, c.node_id), c.node_id))
 
 
 def _bold(seed: Seed) -> bool:

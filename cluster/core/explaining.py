@@ -44,7 +44,6 @@ _TODO = {
     "tools": "grant an agent the tools it lacks",
     "policy": "change the scene that forbids it",
     "budget": "raise the budget",
-    "quarantined": "release an agent from quarantine, or try again in a minute: one is tried then",
 }
 
 

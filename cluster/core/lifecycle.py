@@ -27,7 +27,6 @@ CONFIDENCE: Final = 1.64
 PROBES_MIN: Final = 6
 PROBES_MAX: Final = 18
 PROBE_GAP_S: Final = 60.0
-PROBE_GAP: Final = timedelta(seconds=PROBE_GAP_S)
 PROBE_SD_MIN: Final = 0.15
 RELEASE_MARGIN: Final = 0.5
 POPULATION_MIN: Final = 1
@@ -187,6 +186,15 @@ def _judge_quarantined(record: Record, around: Surroundings) -> Decision:
     spread = math.sqrt(max(record.probe_squares / k - mean * mean, 0.0))
     se = max(spread, PROBE_SD_MIN) / math.sqrt(k)
     seen = f"mean {mean:.2f} ± {se:.2f} over {k} probes"
+    if mean + se < around.floor and around.active_count < around.min_nodes:
+        return Decision(
+            record=record,
+            event=None,
+            reason=(
+                f"{seen}: still below the floor {around.floor:.2f}, but only "
+                f"{around.active_count} are active, and {around.min_nodes} have to stay"
+            ),
+        )
     if mean + se < around.floor:
         return Decision(
             record=replace(record, life=NodeLife.RETIRED),

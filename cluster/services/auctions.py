@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from cluster import live
 from cluster.core import auction, explaining, market, posterior
+from cluster.core.lifecycle import PROBE_GAP_S
 from cluster.core.market import Work
 from cluster.core.policy import growth_policy
 from cluster.core.steps import HoldAuction
@@ -72,6 +73,8 @@ def auction_hold(*, task: Task, step: HoldAuction, spent_usd: Decimal, now: date
         held = _held(task, step, only=only, spent_usd=spent_usd, now=now)
     if seen_to == "wanted":
         return Hammer(kind="forge", reason="nobody is good enough: a model is asked for help")
+    if not held.result.bids and only is None and held.result.excluded.get("quarantined"):
+        held = _unspaced(task, step, held, spent_usd=spent_usd, now=now)
     if not held.result.bids:
         return _nobody(held.result, step, forging_said(task=task))
     for bid in held.result.bids:
@@ -151,6 +154,26 @@ def _asked(task: Task, step: HoldAuction) -> frozenset[str] | None:
     return frozenset(str(pk) for pk in rows.values_list("id", flat=True))
 
 
+def _unspaced(
+    task: Task, step: HoldAuction, held: _Held, *, spent_usd: Decimal, now: datetime
+) -> _Held:
+    """Return the auction among those in quarantine who were tried a moment ago, if that helps.
+
+    Probes keep their distance so that a doubtful agent gets little of the work. Where nobody else
+    is left to do it, and nobody new could be had, distance would only mean that nobody does it.
+    Whoever rests after an endpoint's errors comes first: that is soon over.
+    """
+    if held.result.excluded.get("circuit"):
+        return held
+    again = held
+    for out in dict.fromkeys((step.without, ())):
+        tried = replace(step, without=out)
+        again = _held(task, tried, only=None, spent_usd=spent_usd, now=now, probe_gap_s=0.0)
+        if again.result.bids:
+            break
+    return again
+
+
 def _held(
     task: Task,
     step: HoldAuction,
@@ -158,6 +181,7 @@ def _held(
     only: frozenset[str] | None,
     spent_usd: Decimal,
     now: datetime,
+    probe_gap_s: float = PROBE_GAP_S,
 ) -> _Held:
     workspace_id = str(task.workspace_id)
     opened = market_open(workspace_id=workspace_id)
@@ -173,11 +197,12 @@ def _held(
     )
     listed = shortlist_read(
         workspace_id=workspace_id, book=book, work=work, requirement=requirement, terms=terms,
-        seed=seed, now=now,
+        seed=seed, now=now, probe_gap_s=probe_gap_s,
     )  # fmt: skip
     entrants, field = entrants_read(
-        node_ids=listed.node_ids, usual_cost=listed.usual_cost, at=book.space, now=now
-    )
+        node_ids=listed.node_ids, usual_cost=listed.usual_cost, at=book.space, now=now,
+        probe_gap_s=probe_gap_s,
+    )  # fmt: skip
     result = market.choose(
         book,
         field,

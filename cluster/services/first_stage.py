@@ -6,7 +6,7 @@ nodes, 64 leave the database.
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -97,15 +97,19 @@ def shortlist_read(
     terms: BidTerms,
     seed: Seed,
     now: datetime,
+    probe_gap_s: float = lifecycle.PROBE_GAP_S,
 ) -> Shortlist:
-    """Return who passes the hard filters and the first stage, with the counts of who did not."""
+    """Return who passes the hard filters and the first stage, with the counts of who did not.
+
+    Whoever is in quarantine passes where its last probe is `probe_gap_s` ago.
+    """
     asked = factors.features(book.space, work.weights, work.x)
     lo, hi = evaluator.scale(book.channel)
     values: dict[str, Any] = {
         "workspace": workspace_id,
         "only": None if requirement.only is None else sorted(requirement.only),
         "without": sorted(requirement.excluded),
-        "probed_before": now - lifecycle.PROBE_GAP,
+        "probed_before": now - timedelta(seconds=probe_gap_s),
         "errors": lifecycle.CIRCUIT_ERRORS,
         "now": now,
         "tools": json.dumps(sorted(requirement.tools)),

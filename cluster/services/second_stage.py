@@ -11,7 +11,7 @@ from django.db import connection
 
 from cluster.core import auction, skill
 from cluster.core.factors import SIZE, Array, Space
-from cluster.core.lifecycle import Circuit, NodeLife, Record, probe_due
+from cluster.core.lifecycle import PROBE_GAP_S, Circuit, NodeLife, Record, probe_due
 
 # Evidence leaves as PostgreSQL's own bytes: some eighty floats for each of 64 nodes take longer to
 # print and to parse than the auction itself takes.
@@ -63,7 +63,12 @@ class Entrant:
 
 
 def entrants_read(
-    *, node_ids: Sequence[str], usual_cost: Decimal | None, at: Space, now: datetime
+    *,
+    node_ids: Sequence[str],
+    usual_cost: Decimal | None,
+    at: Space,
+    now: datetime,
+    probe_gap_s: float = PROBE_GAP_S,
 ) -> tuple[list[Entrant], skill.Field]:
     """Return these nodes in the order of their ids, and what is believed of them.
 
@@ -72,6 +77,7 @@ def entrants_read(
         usual_cost: Median of the nodes' mean costs, which prices are over.
         at: The workspace's factors.
         now: Probes go by it.
+        probe_gap_s: How long ago the last probe of a node must be for another.
     """
     with connection.cursor() as cursor:
         cursor.execute(_ENTRANTS, [list(node_ids)])
@@ -79,7 +85,7 @@ def entrants_read(
     entrants: list[Entrant] = []
     families: dict[int, skill.FamilyEvidence] = {}
     for row in rows:
-        entrants.append(_entrant(row, usual_cost, now))
+        entrants.append(_entrant(row, usual_cost, now, probe_gap_s))
         if row.family_id not in families:
             families[row.family_id] = skill.family_from_row(
                 _floats([row.family_evidence], skill.FAMILY_ROW)[0]
@@ -93,11 +99,12 @@ def entrants_read(
     return entrants, field
 
 
-def _entrant(row: _Row, usual_cost: Decimal | None, now: datetime) -> Entrant:
+def _entrant(row: _Row, usual_cost: Decimal | None, now: datetime, probe_gap_s: float) -> Entrant:
     busy, slots = row.busy, row.slots
     mean_cost = row.cost_usd / row.task_count if row.task_count else None
     mean_s = row.seconds / row.task_count if row.task_count else 1.0
     life = NodeLife(row.state)
+    due = probe_due(Record(life=life, probed_at=row.probed_at), now=now, gap_s=probe_gap_s)
     candidate = auction.Candidate(
         node_id=row.node_id,
         family_id=str(row.family_id),
@@ -112,7 +119,7 @@ def _entrant(row: _Row, usual_cost: Decimal | None, now: datetime) -> Entrant:
             Circuit(hard_errors=row.family_errors, retry_at=row.family_retry_at),
         ),
         tools=frozenset(row.tools),
-        probe_due=probe_due(Record(life=life, probed_at=row.probed_at), now=now),
+        probe_due=due,
     )
     return Entrant(candidate=candidate, agent_id=row.agent_id, agent=row.agent)
 

@@ -24,6 +24,7 @@ from cluster.services.second_stage import entrants_read
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PROBE_GAP = timedelta(seconds=lifecycle.PROBE_GAP_S)
 SEED = Seed(task_id="00000000-0000-4000-8000-000000000009", cycle=2)
 WORK = Work(weights={"code": 0.7, "writing": 0.3}, x=0.6)
 
@@ -115,7 +116,7 @@ def by_the_pure_rules(
                 Circuit(hard_errors=n.family.hard_errors, retry_at=n.family.retry_at),
             ),
             probe_due=n.state == "quarantined"
-                and (n.probed_at is None or NOW - n.probed_at >= lifecycle.PROBE_GAP),
+                and (n.probed_at is None or NOW - n.probed_at >= PROBE_GAP),
         )
         for n, skill in zip(nodes, skills, strict=True)
     ]  # fmt: skip

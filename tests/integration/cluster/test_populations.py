@@ -21,7 +21,6 @@ from tests.factories.cluster import (
 
 pytestmark = pytest.mark.django_db
 TRIED = "nobody new could be had: the model gave nothing: model cannot"
-RELEASE = "release an agent from quarantine, or try again in a minute: one is tried then"
 ADD = "add an agent, or bring one back"
 JUDGED: dict[str, Any] = {"judge": {"score": 0.9, "comment": ""}}
 
@@ -98,24 +97,40 @@ def test_where_nobody_is_left_the_shipped_generalist_comes_in(workspace_id: str)
     assert_all_let_go()
 
 
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        ("quarantined", f"3 could not bid (3 quarantined); {TRIED}. What helps: {RELEASE}."),
-        ("retired", f"no agent is in service; {TRIED}. What helps: {ADD}."),
-    ],
-)
-def test_where_nobody_is_left_and_nobody_new_can_be_had_it_says_what_to_do(
-    workspace_id: str, state: str, said: str
+def test_where_all_were_tried_just_now_and_nobody_new_can_be_had_one_is_tried_again(
+    workspace_id: str,
 ) -> None:
     submit(workspace_id, "One that brings the generalist in.", max_cycles=1)
     work(FakeWorld(replies=JUDGED))
     populate(workspace_id, "ada", "bob")
-    AgentNode.objects.update(state=state, probed_at=ClockTimestamp())
+    AgentNode.objects.update(
+        state="quarantined", quarantined_at=ClockTimestamp(), probed_at=ClockTimestamp()
+    )
+    task_id = submit(workspace_id, max_cycles=1)
+    world = FakeWorld(replies=JUDGED)
+
+    work(world)
+
+    assert shown(workspace_id, task_id)["status"] == "succeeded"
+    assert world.purposes["forge"] == 1  # somebody new would have come first
+    auction = Auction.objects.get(task_id=task_id)
+    assert [(bid.probe, bid.node_id) for bid in auction.bids.all()] == [(True, auction.winner_id)]
+    assert AgentNode.objects.get(id=auction.winner_id).probe_n == 1
+    assert_all_let_go()
+
+
+def test_where_nobody_is_left_and_nobody_new_can_be_had_it_says_what_to_do(
+    workspace_id: str,
+) -> None:
+    submit(workspace_id, "One that brings the generalist in.", max_cycles=1)
+    work(FakeWorld(replies=JUDGED))
+    populate(workspace_id, "ada", "bob")
+    AgentNode.objects.update(state="retired")
     task_id = submit(workspace_id, max_cycles=1)
 
     work(FakeWorld(replies=JUDGED))
 
+    said = f"no agent is in service; {TRIED}. What helps: {ADD}."
     error = shown(workspace_id, task_id)["error"]
     assert error == {
         "code": "cluster.no_capable_agent",

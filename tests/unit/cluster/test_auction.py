@@ -226,6 +226,21 @@ def test_a_quarantined_node_is_tried_now_and_then_and_ranked_first():
     }
 
 
+def test_of_those_in_quarantine_one_with_a_free_slot_is_tried():
+    busy = [
+        candidate(name, life=NodeLife.QUARANTINED, probe_due=True, busy=2, slots=2)
+        for name in ("ada", "bob", "cyd")
+    ]
+    free = candidate("dan", life=NodeLife.QUARANTINED, probe_due=True, busy=1, slots=2)
+
+    tried = [
+        hold([*busy, free], EASY, seed=Seed(task_id=f"t{i}", cycle=1), now=NOW).winner
+        for i in range(20)
+    ]
+
+    assert {bid and bid.node_id for bid in tried} == {"dan"}
+
+
 def test_a_quarantined_node_takes_what_nobody_else_could():
     due = candidate("resting", life=NodeLife.QUARANTINED, probe_due=True)
 

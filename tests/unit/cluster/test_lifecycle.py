@@ -110,6 +110,16 @@ def test_quarantine_ends_in_retirement_after_six_bad_probes():
     assert six.reason == "mean 0.10 ± 0.06 over 6 probes: still below the floor 0.40"
 
 
+def test_nobody_is_retired_where_too_few_are_active():
+    few = replace(AROUND, active_count=1, min_nodes=2)
+
+    decision = judge(quarantined([0.1] * 30), few)
+
+    assert (decision.event, decision.record.life) == (None, NodeLife.QUARANTINED)
+    assert decision.reason.endswith("but only 1 are active, and 2 have to stay")
+    assert judge(quarantined([0.9] * 6), few).event == "released"
+
+
 def test_quarantine_ends_in_release_with_a_clean_record_after_good_probes():
     decision = judge(quarantined([0.9] * 6), AROUND)
 
