@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from agents.api.rendering import RowView
 from agents.selectors import runs
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.rest.views import ApiView
 
 
@@ -22,10 +22,7 @@ class ApprovalListView(RowView):
         """List the open questions to people, newest first; `?status=all` for every one."""
         status = request.query_params.get("status", "open")
         if status not in {"open", "answered", "withdrawn", "all"}:
-            message = "Use one of: open, answered, withdrawn, all."
-            raise InputInvalid(
-                f"status: {message}", errors=(FieldError(field="status", message=message),)
-            )
+            raise InputInvalid.of("status", "Use one of: open, answered, withdrawn, all.")
         return self.listed(runs.approval_list, status=None if status == "all" else status)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cryptography.fernet import Fernet, InvalidToken
 
 from agents.core.errors import EndpointUnusable
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 _SEALED, _REFERENCE = "sealed:", "env:"
 _PREFIX = "LOOM_SECRET_"
@@ -66,4 +66,4 @@ class SecretBox:
 
 
 def _refused(message: str) -> InputInvalid:
-    return InputInvalid(f"secret: {message}", errors=(FieldError(field="secret", message=message),))
+    return InputInvalid.of("secret", message)

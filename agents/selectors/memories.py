@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.models import MemoryEntry
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.paging import Page, page_by_time
 
 
@@ -28,10 +28,7 @@ def memory_list(
         rows = rows.filter(subject=subject)
     if review is not None:
         if review not in MemoryEntry.Review.values:
-            message = f"Use one of {', '.join(MemoryEntry.Review.values)}."
-            raise InputInvalid(
-                f"review: {message}", errors=(FieldError(field="review", message=message),)
-            )
+            raise InputInvalid.of("review", f"Use one of {', '.join(MemoryEntry.Review.values)}.")
         rows = rows.filter(review=review)
     return page_by_time(rows, "created_at", memory_value, cursor=cursor, limit=limit)
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from agents.core.errors import NotFound
 from agents.models import MemoryEntry, MemoryUse, Run
 from agents.selectors.memories import memory_value
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.paging import is_uuid
 
 _NEWEST_RUNS = 5_000  # whose uses are counted
@@ -44,8 +44,7 @@ def memory_view(*, workspace_id: str, view: str, limit: int = 50) -> list[dict[s
         InputInvalid: There is no such view.
     """
     if view not in VIEWS:
-        message = f"Use one of {', '.join(VIEWS)}."
-        raise InputInvalid(f"view: {message}", errors=(FieldError(field="view", message=message),))
+        raise InputInvalid.of("view", f"Use one of {', '.join(VIEWS)}.")
     ids = list(_VIEWS[view](workspace_id, timezone.now())[: max(0, limit)])
     counted = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids))
     found = {row.pk: row for row in counted}
@@ -78,10 +77,7 @@ def memories_export(*, workspace_id: str, subject: str) -> dict[str, Any]:
         InputInvalid: No subject is named.
     """
     if not subject:
-        message = "Name a subject: nothing is exported without one."
-        raise InputInvalid(
-            f"subject: {message}", errors=(FieldError(field="subject", message=message),)
-        )
+        raise InputInvalid.of("subject", "Name a subject: nothing is exported without one.")
     rows = MemoryEntry.objects.filter(workspace_id=workspace_id, subject=subject)
     rows = rows.prefetch_related("revisions", "uses__run").order_by("created_at", "pk")
     return {

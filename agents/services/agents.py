@@ -23,7 +23,7 @@ from agents.tools import (
     remember,
     search_knowledge,
 )
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 # What a version freezes; the rest of an agent's row says whether and where it is offered.
 SPEC_FIELDS = (
@@ -199,7 +199,7 @@ def agent_restore(
             raise NotFound(kind="version", name=str(number))
         if expected is not None and expected != row.version_number:
             message = f"The agent is at version {row.version_number} by now: look at it again."
-            raise InputInvalid(message, errors=(FieldError(field="number", message=message),))
+            raise InputInvalid.of("number", message, detail=message)
         spec = {name: value for name, value in version.spec.items() if name in SPEC_FIELDS}
         if spec.get("budget_usd") is not None:
             spec["budget_usd"] = Decimal(spec["budget_usd"])
@@ -207,7 +207,7 @@ def agent_restore(
         made = agent_update(workspace_id=workspace_id, agent_id=agent_id, by=by, **spec)
         if made == before:
             message = f"The agent is as version {number} was already."
-            raise InputInvalid(message, errors=(FieldError(field="number", message=message),))
+            raise InputInvalid.of("number", message, detail=message)
     return made
 
 
@@ -276,7 +276,6 @@ def _check_known(field: str, wanted: Iterable[str], known: AbstractSet[str]) -> 
     missing = sorted(set(wanted) - known)
     if missing:
         there_are = ", ".join(sorted(known)) or "none"
-        message = f"There is no {field.removesuffix('s')} {missing[0]!r}; there are: {there_are}."
-        raise InputInvalid(
-            f"{field}: {message}", errors=(FieldError(field=field, message=message),)
+        raise InputInvalid.of(
+            field, f"There is no {field.removesuffix('s')} {missing[0]!r}; there are: {there_are}."
         )

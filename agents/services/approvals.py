@@ -14,7 +14,7 @@ from agents.providers.structured import problems_of
 from agents.services import rules
 from agents.services.runs import effect_settle
 from agents.store.codec import json_storable, storable
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.services import audit_write
 
 _LONGEST_TEXT = 100_000
@@ -160,13 +160,13 @@ def approvals_close(*, task_id: str) -> int:
 def _chosen(options: Sequence[str], decision: str, text: str) -> tuple[str, str]:
     if not options:
         if not text and not decision:
-            raise _refused("text", "Answer the question in words.")
+            raise InputInvalid.of("text", "Answer the question in words.")
         return decision, text or decision
     offered = {option.casefold(): option for option in options}
     if not decision and text.casefold() in offered:
         decision, text = text, ""
     if decision.casefold() not in offered:
-        raise _refused("decision", f"Choose one of: {', '.join(options)}.")
+        raise InputInvalid.of("decision", f"Choose one of: {', '.join(options)}.")
     return offered[decision.casefold()], text
 
 
@@ -174,16 +174,18 @@ def _edited(row: Approval, arguments: object) -> Any:  # noqa: ANN401 -- a JSON 
     """Return what a call is made with; None where that is what the agent asked for."""
     tool = row.detail.get("tool") if isinstance(row.detail, dict) else None
     if not tool or row.decision not in Approval.APPROVING:
-        raise _refused("arguments", "Only a tool call that is approved can be changed.")
+        raise InputInvalid.of("arguments", "Only a tool call that is approved can be changed.")
     rules.validate({"arguments": arguments}, {"arguments": _object})
     found = Tool.objects.filter(workspace_id=row.workspace.pk, name=tool).first()
     if found is None:
-        raise _refused("arguments", f"What {tool!r} takes is not known any more: it is gone.")
+        raise InputInvalid.of(
+            "arguments", f"What {tool!r} takes is not known any more: it is gone."
+        )
     # Ours take no other names than those of their schema; a foreign server's schema says so itself.
     closed = {"additionalProperties": False} if found.source == Tool.Source.BUILTIN else {}
     problems = problems_of(arguments, {**found.parameters, **closed})
     if problems:
-        raise _refused("arguments", problems.replace("The reply:", "The arguments:"))
+        raise InputInvalid.of("arguments", problems.replace("The reply:", "The arguments:"))
     changed = cast("dict[str, Any]", arguments)
     return None if changed == asked_arguments(row) else changed
 
@@ -233,7 +235,3 @@ def _used(row: Approval) -> bool:
         row.status == Approval.Status.ANSWERED
         and ToolEffect.objects.filter(run_id=row.run_id, key=row.key, approval_id=row.pk).exists()
     )
-
-
-def _refused(field: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))

@@ -11,7 +11,7 @@ from agents.core.types import ToolSpec
 from agents.models import Agent, Budget, Scene, Tool
 from agents.services import rules
 from agents.tools.policy import TAGS
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
@@ -166,7 +166,7 @@ def scene_delete(*, workspace_id: str, slug: str) -> None:
         user = users.filter(scenes__contains=[slug]).order_by("slug").first()
         if user is not None:
             message = f"The agent {user.slug!r} is narrowed by this scene: change it first."
-            raise InputInvalid(message, errors=(FieldError(field="slug", message=message),))
+            raise InputInvalid.of("slug", message, detail=message)
         rows.delete()
 
 
@@ -195,9 +195,9 @@ def budget_set(
         },
     )
     if (scope == Budget.Scope.WORKSPACE) != (scope_id == ""):
-        message = "Empty for the scope workspace; the user, agent or root task for the others."
-        raise InputInvalid(
-            f"scope_id: {message}", errors=(FieldError(field="scope_id", message=message),)
+        raise InputInvalid.of(
+            "scope_id",
+            "Empty for the scope workspace; the user, agent or root task for the others.",
         )
     if scope == Budget.Scope.AGENT:
         agents = Agent.objects.filter(workspace_id=workspace_id)

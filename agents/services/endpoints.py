@@ -10,7 +10,7 @@ from agents.core.errors import NotFound, ReadOnly, SlugTaken
 from agents.models import Endpoint
 from agents.services import rules
 from loomsite.access.core.egress import url_fault
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 ENVIRONMENT_SLUG = "environment"
 
@@ -100,8 +100,7 @@ def endpoint_create(
     wanted = {"slug": slug, "base_url": base_url, **fields}
     rules.validate(wanted, _CHECKS)
     if slug == ENVIRONMENT_SLUG:
-        message = "This name belongs to the endpoint of the environment."
-        raise InputInvalid(f"slug: {message}", errors=(FieldError(field="slug", message=message),))
+        raise InputInvalid.of("slug", "This name belongs to the endpoint of the environment.")
     stored = seal(secret) if secret else ""
     try:
         with transaction.atomic():
@@ -145,10 +144,7 @@ def endpoint_update(
         if "base_url" in changes:
             wanted["base_url"] = changes["base_url"].rstrip("/")
             if wanted["base_url"] != row.base_url and secret is None and row.secret:
-                message = "The address changes: give the secret again."
-                raise InputInvalid(
-                    f"secret: {message}", errors=(FieldError(field="secret", message=message),)
-                )
+                raise InputInvalid.of("secret", "The address changes: give the secret again.")
         _check_fallback(workspace_id, str(row.pk), changes)
         _clear_default(workspace_id, changes)
         for name, value in wanted.items():
@@ -210,11 +206,7 @@ def _check_fallback(workspace_id: str, own_id: str | None, fields: Mapping[str, 
     while following is not None:
         following = str(following)
         if following == own_id or following in seen:
-            message = "Leads back to this endpoint."
-            raise InputInvalid(
-                f"fallback_id: {message}",
-                errors=(FieldError(field="fallback_id", message=message),),
-            )
+            raise InputInvalid.of("fallback_id", "Leads back to this endpoint.")
         seen.add(following)
         rows = Endpoint.objects.filter(workspace_id=workspace_id)
         found = (

@@ -10,7 +10,7 @@ from agents.models import McpConnection
 from agents.services import rules
 from agents.services.mcp_commands import command_fault
 from loomsite.access.core.egress import url_fault
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 _MOST_VARIABLES = 20
 _LONGEST_COMMAND = 4_000
@@ -118,9 +118,11 @@ def mcp_connection_update(
         _check(row, changes, commands)
         if _place(row) != place:
             if kept[0] and row.url and "secret" not in changes:
-                raise _refused("secret", "The address changes: give the secret again.")
+                raise InputInvalid.of("secret", "The address changes: give the secret again.")
             if kept[1] and row.command and "environment" not in changes:
-                raise _refused("environment", "The command changes: give the environment again.")
+                raise InputInvalid.of(
+                    "environment", "The command changes: give the environment again."
+                )
         row.save()
 
 
@@ -174,24 +176,22 @@ def _check(row: McpConnection, given: Mapping[str, Any], commands: Sequence[str]
         InputInvalid: It does not; says what to change.
     """
     if bool(row.url) == bool(row.command):
-        raise _refused("url", "Give either the url of a server or the command that starts one.")
+        raise InputInvalid.of(
+            "url", "Give either the url of a server or the command that starts one."
+        )
     if row.url and (row.arguments or row.environment):
-        raise _refused("url", "Arguments and environment are for a command.")
+        raise InputInvalid.of("url", "Arguments and environment are for a command.")
     if row.command and given.get("secret"):
-        raise _refused("secret", "For a url; a command is given secrets in its environment.")
+        raise InputInvalid.of("secret", "For a url; a command is given secrets in its environment.")
     fault = url_fault(row.url) if row.url else None
     if fault:
-        raise _refused("url", fault)
+        raise InputInvalid.of("url", fault)
     if row.command:
         line = [row.command, *row.arguments]
         fault = command_fault(line, list(row.environment), allowed=commands)
         if fault:
-            raise _refused("command", fault)
+            raise InputInvalid.of("command", fault)
 
 
 def _place(row: McpConnection) -> tuple[str, ...]:
     return (row.url, row.command, *row.arguments)
-
-
-def _refused(field: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))

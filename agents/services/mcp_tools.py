@@ -13,7 +13,7 @@ from agents.models import Tool
 from agents.services.mcp_connections import connection_locked
 from agents.store.codec import json_storable, storable
 from agents.tools.foreign_schema import Listing, McpToolSpec
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 _NOTED = 500
 
@@ -91,7 +91,7 @@ def mcp_tool_review(*, workspace_id: str, name: str, accepted: bool) -> None:
             raise NotFound(kind="tool", name=name)
         if not row.pending:
             message = "Nothing of this tool waits for review."
-            raise InputInvalid(message, errors=(FieldError(field="name", message=message),))
+            raise InputInvalid.of("name", message, detail=message)
         today = f"{timezone.now():%Y-%m-%d}"
         if accepted:
             for field_name, value in row.pending.items():

@@ -13,7 +13,7 @@ from agents.models import Agent, MemoryEntry
 from agents.services import rules
 from agents.store import memories
 from knowledge import wiring as knowledge
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 _LONGEST_TEXT = 20_000
 _LONGEST_NAME = 200
@@ -150,7 +150,7 @@ def memories_erase(
     """
     if not subject and scope is None:
         message = "Name a subject, or a scope: nothing is erased without one."
-        raise InputInvalid(message, errors=(FieldError(field="subject", message=message),))
+        raise InputInvalid.of("subject", message, detail=message)
     rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
     if subject:
         rows = rows.filter(subject=subject)
@@ -219,7 +219,6 @@ def memory_check(*, text: str, scope: str, scope_id: str, importance: float) -> 
         },
     )
     if (scope == MemoryEntry.Scope.WORKSPACE) != (scope_id == ""):
-        message = "Empty for the scope workspace; the agent, session or task for the others."
-        raise InputInvalid(
-            f"scope_id: {message}", errors=(FieldError(field="scope_id", message=message),)
+        raise InputInvalid.of(
+            "scope_id", "Empty for the scope workspace; the agent, session or task for the others."
         )

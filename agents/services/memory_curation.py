@@ -12,7 +12,7 @@ from agents.models import MemoryEntry, MemoryRevision
 from agents.services import rules
 from agents.services.memories import memory_check, memory_locked
 from agents.store import memories
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 CHANGEABLE = ("text", "importance", "subject", "topic", "occasion", "valid_until")
 _MOST_MERGED = 50
@@ -61,9 +61,8 @@ def memory_edit(
     except IntegrityError as error:
         if not rules.violates(error, "agents_memory_text_once_per_scope"):
             raise
-        message = "Another entry of this scope says the same: merge the two."
-        raise InputInvalid(
-            f"text: {message}", errors=(FieldError(field="text", message=message),)
+        raise InputInvalid.of(
+            "text", "Another entry of this scope says the same: merge the two."
         ) from None
 
 
@@ -86,10 +85,10 @@ def memories_merge(
     """
     ids = list(dict.fromkeys(map(str, memory_ids)))
     if not 2 <= len(ids) <= _MOST_MERGED:  # noqa: PLR2004 -- one is no merge
-        raise _refused("memory_ids", f"Name 2 to {_MOST_MERGED} different entries.")
+        raise InputInvalid.of("memory_ids", f"Name 2 to {_MOST_MERGED} different entries.")
     rows = [memory_locked(workspace_id, memory_id, lock=False) for memory_id in ids]
     if len({(row.scope, row.scope_id) for row in rows}) > 1:
-        raise _refused("memory_ids", "They are of different scopes: merge those of one.")
+        raise InputInvalid.of("memory_ids", "They are of different scopes: merge those of one.")
     best = max(rows, key=lambda row: (row.importance, row.created_at, str(row.pk)))
     wanted = (best.text if text is None else text).strip()
     memory_check(text=wanted, scope=best.scope, scope_id=best.scope_id, importance=0)
@@ -145,7 +144,7 @@ def _apply(row: MemoryEntry, changes: Mapping[str, Any], *, actor: str, now: dat
     if not changed:
         return
     if row.valid_until is not None and row.valid_until < row.valid_from:
-        raise _refused("valid_until", "It cannot end before it began to hold.")
+        raise InputInvalid.of("valid_until", "It cannot end before it began to hold.")
     row.save(update_fields=[*CHANGEABLE, "text_sha256"])
     MemoryRevision.objects.create(memory=row, at=now, actor=actor[:200], before=changed)
 
@@ -153,7 +152,9 @@ def _apply(row: MemoryEntry, changes: Mapping[str, Any], *, actor: str, now: dat
 def _check(changes: Mapping[str, Any]) -> None:
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown or not changes:
-        raise _refused(unknown[0] if unknown else "text", f"Change one of {', '.join(CHANGEABLE)}.")
+        raise InputInvalid.of(
+            unknown[0] if unknown else "text", f"Change one of {', '.join(CHANGEABLE)}."
+        )
     checks = {
         "text": rules.text(20_000, least=1),
         "importance": rules.number(0, 1),
@@ -164,11 +165,7 @@ def _check(changes: Mapping[str, Any]) -> None:
     rules.validate({k: v for k, v in changes.items() if k in checks}, checks)
     until = changes.get("valid_until")
     if until is not None and (not isinstance(until, datetime) or until.tzinfo is None):
-        raise _refused("valid_until", "Must be a time with its zone, or nothing.")
-
-
-def _refused(field: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
+        raise InputInvalid.of("valid_until", "Must be a time with its zone, or nothing.")
 
 
 def _common(values: Any) -> str:  # noqa: ANN401 -- any texts

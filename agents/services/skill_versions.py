@@ -9,7 +9,7 @@ from agents.core.patterns import linear_search
 from agents.models import Skill, SkillVersion
 from agents.services import rules
 from agents.skills.loader import MAX_DESCRIPTION, MAX_FILE_BYTES, MAX_FILES
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 SPEC_FIELDS = ("description", "instructions", "keywords", "patterns", "files")
 
@@ -170,4 +170,4 @@ def _locked(workspace_id: str, skill_id: str) -> Skill:
 
 
 def _refused(message: str) -> InputInvalid:
-    return InputInvalid(message, errors=(FieldError(field="number", message=message),))
+    return InputInvalid.of("number", message, detail=message)

@@ -11,7 +11,7 @@ from agents.services import rules
 from agents.services.skill_versions import version_keep
 from agents.skills import loader
 from loomsite.access.core import untrusted
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 
 
 def skill_import(
@@ -114,4 +114,4 @@ def archive_decoded(text: str) -> bytes:
 
 
 def _refused(message: str, *, field: str = "markdown") -> InputInvalid:
-    return InputInvalid(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
+    return InputInvalid.of(field, message)

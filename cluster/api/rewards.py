@@ -13,7 +13,7 @@ from cluster.api.nodes import READ, WRITE
 from cluster.api.submitting import LIST_PARAMETERS
 from cluster.selectors import judging, lift, reliability, rewards, splits
 from cluster.services import calibration
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
 
@@ -173,6 +173,5 @@ def _flag(name: str, said: str | None) -> bool | None:
     if said is None:
         return None
     if said not in ("true", "false"):
-        message = "Use true or false."
-        raise InputInvalid(f"{name}: {message}", errors=(FieldError(field=name, message=message),))
+        raise InputInvalid.of(name, "Use true or false.")
     return said == "true"

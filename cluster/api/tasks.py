@@ -16,7 +16,7 @@ from cluster.api.submitting import LIST_PARAMETERS, READ, WRITE, SubmissionSeria
 from cluster.selectors import tasks as selectors
 from cluster.services import replies
 from cluster.services import tasks as services
-from loomsite.access.core.errors import FieldError, InputInvalid
+from loomsite.access.core.errors import InputInvalid
 from loomsite.access.rest.actions import Action, action_views
 from loomsite.access.rest.parsing import StrictSerializer, TextField, fields_of
 from loomsite.access.rest.views import ApiView
@@ -167,7 +167,7 @@ class TaskEventsView(ApiView):
             )
         limit = _number("limit", request.query_params.get("limit", str(EVENTS_MAX)))
         if not 1 <= limit <= EVENTS_MAX:
-            raise _invalid("limit", f"Use a number from 1 to {EVENTS_MAX}.")
+            raise InputInvalid.of("limit", f"Use a number from 1 to {EVENTS_MAX}.")
         after = _number("after", request.query_params.get("after", "0"))
         rows = selectors.task_events(**where, after=after, limit=limit)
         following = None
@@ -180,15 +180,11 @@ class TaskEventsView(ApiView):
 def _one_key(header: str | None, field: object) -> object:
     """Return the idempotency key, which may come as header or field but not as two."""
     if header and field and header != field:
-        raise _invalid("idempotency_key", "The header Idempotency-Key says something else.")
+        raise InputInvalid.of("idempotency_key", "The header Idempotency-Key says something else.")
     return header or field or None
 
 
 def _number(name: str, raw: str) -> int:
     if not (raw.isascii() and raw.isdigit() and len(raw) <= len("2147483647") - 1):
-        raise _invalid(name, "Use a whole number from 0.")
+        raise InputInvalid.of(name, "Use a whole number from 0.")
     return int(raw)
-
-
-def _invalid(name: str, message: str) -> InputInvalid:
-    return InputInvalid(f"{name}: {message}", errors=(FieldError(field=name, message=message),))

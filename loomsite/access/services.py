@@ -38,10 +38,8 @@ def workspace_create(*, slug: str, name: str = "", actor: str = "cli", door: str
         WorkspaceTaken: Another one has it.
     """
     if not _SLUG.fullmatch(slug):
-        raise InputInvalid(
-            f"{slug[:80]!r} is no workspace slug: use 1 to 63 of a to z, 0 to 9 and hyphen.",
-            errors=(FieldError(field="slug", message="Not a slug."),),
-        )
+        detail = f"{slug[:80]!r} is no workspace slug: use 1 to 63 of a to z, 0 to 9 and hyphen."
+        raise InputInvalid.of("slug", "Not a slug.", detail=detail)
     try:
         with transaction.atomic():
             row = Workspace.objects.create(slug=slug, name=name or slug)
@@ -226,7 +224,7 @@ def filter_save(*, user_id: object, page: str, name: str, query: str) -> None:
     if not problem and rows.exclude(name=name).count() >= SavedFilter.MOST:
         problem = f"There are {SavedFilter.MOST} saved filters: remove one first."
     if problem:
-        raise InputInvalid(problem, errors=(FieldError(field="name", message=problem),))
+        raise InputInvalid.of("name", problem, detail=problem)
     SavedFilter.objects.update_or_create(
         user_id=user_id, page=page, name=name, defaults={"query": query}
     )

@@ -14,7 +14,7 @@ AccessError
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 
 @runtime_checkable
@@ -101,6 +101,12 @@ class InputInvalid(AccessError):
     message: str = "The request has invalid values."
     code: str = field(default="access.input_invalid", kw_only=True)
     errors: tuple[FieldError, ...] = field(default=(), kw_only=True)
+
+    @classmethod
+    def of(cls, name: str, message: str, *, detail: str = "") -> Self:
+        """Return the error of one field; `detail` is the sentence where the name helps nobody."""
+        error = FieldError(field=name, message=message)
+        return cls(detail or f"{name}: {message}", errors=(error,))
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from loomsite.access.core.errors import CursorInvalid, FieldError, InputInvalid
+from loomsite.access.core.errors import CursorInvalid, InputInvalid
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -35,10 +35,7 @@ def page_of(request: Request) -> Page:
     raw = request.query_params.get("limit", str(DEFAULT_LIMIT))
     limit = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 6 else 0  # noqa: PLR2004 -- any short number
     if not 1 <= limit <= MAX_LIMIT:
-        message = f"Use a number from 1 to {MAX_LIMIT}."
-        raise InputInvalid(
-            f"limit: {message}", errors=(FieldError(field="limit", message=message),)
-        )
+        raise InputInvalid.of("limit", f"Use a number from 1 to {MAX_LIMIT}.")
     return Page(cursor=cursor, limit=limit)
 
 

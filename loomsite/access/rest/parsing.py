@@ -44,7 +44,7 @@ class JsonParser(BaseParser):
             raise ParseError(f"The body is not JSON: {error}.") from None
         found = untrusted.fault(value)
         if found:
-            raise InputInvalid(found, errors=(FieldError(field="body", message=found),))
+            raise InputInvalid.of("body", found, detail=found)
         return value
 
 
