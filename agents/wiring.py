@@ -13,15 +13,13 @@ from agents.assembly import remembering, running, sources
 from agents.assembly.adapters import text_embedder
 from agents.assembly.answers import JsonReply
 from agents.assembly.breaker import SharedBreaker
-from agents.assembly.building import Blueprint, Workshop, server_of
+from agents.assembly.building import Workshop, server_of
 from agents.assembly.circuits import circuits_read
-from agents.assembly.execution import mcp_of, skills_of
 from agents.assembly.mcp_servers import McpServers
 from agents.assembly.mcp_tools import listing_of
 from agents.assembly.secrets import SecretBox
 from agents.core.errors import AgentsError, NotFound
 from agents.core.events import RunEvent
-from agents.core.runtime import Agent
 from agents.core.types import Json, Message, RunRequest, RunResult
 from agents.providers.breaker import MemoryBreaker
 from agents.providers.extractive import ExtractiveReader
@@ -194,33 +192,6 @@ def endpoints_failing() -> dict[str, int] | None:
 def endpoints_rowless() -> dict[str, str]:
     """Return the addresses of what may answer without a row, by slug; empty: in this process."""
     return _parts().source.rowless()
-
-
-async def agent_build(*, workspace_id: str, agent: str) -> Agent:
-    """Return the runtime's agent of an agent's current version, by id or slug, as runs use it.
-
-    Its tools work inside a run only; what a run reaches is given to it by `run_agent`.
-
-    Raises:
-        NotFound: No such agent in this workspace.
-        EndpointUnusable, ModelUnavailable, ModelRefused: It has no model.
-    """
-    version_id, spec = await db(selectors.agent_spec, workspace_id=workspace_id, agent=agent)
-    rows = await db(
-        selectors.endpoint_chain, workspace_id=workspace_id, endpoint_id=spec["endpoint_id"]
-    )
-    allowed = await db(tool_selectors.tools_allowed, workspace_id=workspace_id)
-    served = await sources.served(_parts().source, rows, model=spec["model"])
-    blueprint = Blueprint(
-        version_id=version_id,
-        workspace_id=workspace_id,
-        spec=spec,
-        tools_off=allowed.off,
-        fetch_hosts=allowed.fetch_hosts,
-        skills=await db(skills_of, workspace_id, spec["skills"]),
-        mcp=await db(mcp_of, workspace_id, spec["tools"]),
-    )
-    return _parts().workshop.agent(blueprint, served.provider)
 
 
 async def close_clients() -> None:

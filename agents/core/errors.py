@@ -11,7 +11,6 @@ AgentsError
 │   ├── ModelDeclined      it, or its filter, will not answer this
 │   └── ModelIncapable     its profile says that it cannot do what was asked; nothing was sent
 ├── BudgetExceeded       money, tokens, steps or time have run out
-├── PolicyDenied         the gate said no
 ├── SkillInvalid         a SKILL.md or its folder cannot be used; says why
 ├── RunLooping           the model makes the same call again and again
 ├── RunSuspended         the run waits for somebody: a person, or child tasks
@@ -98,11 +97,6 @@ class BudgetExceeded(AgentsError):
 
     code: str = field(default="agents.budget_exceeded", kw_only=True)
     limit: str = field(default="", kw_only=True)
-
-
-@dataclass(eq=False)
-class PolicyDenied(AgentsError):
-    code: str = field(default="agents.policy_denied", kw_only=True)
 
 
 @dataclass(eq=False)

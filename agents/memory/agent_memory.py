@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from agents.core.ports import MemoryStore, Opening, SessionStore
 from agents.core.transcript import Transcript
 from agents.core.types import Message
-from agents.memory.compaction import Summariser, extract
+from agents.memory.compaction import extract
 from agents.memory.window import overflow, tokens_of
 from agents.memory.working import Fact, WorkingMemory, facts_in
 
@@ -45,7 +45,6 @@ class AgentMemory:
         count: Callable[[str], int],
         store: MemoryStore | None = None,
         sessions: SessionStore | None = None,
-        summarise: Summariser = extract,
         window_tokens: int = 8_000,
         notes_tokens: int = 600,
         compact: bool = True,
@@ -54,7 +53,6 @@ class AgentMemory:
         self._count = count
         self._store = store
         self._sessions = sessions
-        self._summarise = summarise
         self._window_tokens = window_tokens
         self._notes_tokens = notes_tokens
         self._compact = compact
@@ -115,7 +113,7 @@ class AgentMemory:
         dropped = overflow(held.sizes, held.transcript, keep_tokens=self._window_tokens // 2)
         if not dropped:
             return
-        held.summary = await self._summarise(
+        held.summary = extract(
             held.summary,
             held.transcript[:dropped],
             max_tokens=self._notes_tokens // 2,

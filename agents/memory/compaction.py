@@ -2,36 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from agents.core import sentences
-from agents.core.errors import ModelError
-from agents.core.ports import ModelProvider, ModelRequest
 from agents.core.types import Message
 
-_ASKED = (
-    "Summarise this conversation for whoever goes on with it. Keep, in order: what was asked, "
-    "decided and found out, names, numbers and open points. Add nothing. At most {words} words."
-)
-_WORDS_PER_TOKEN = 0.7
-MAX_TURN_CHARS = 4_000
 _LINE = re.compile(r"\n+")
 
 
-class Summariser(Protocol):
-    """Makes a summary of the one before and of the turns after it, oldest first."""
-
-    async def __call__(
-        self,
-        summary: str,
-        turns: Sequence[Message],
-        *,
-        max_tokens: int,
-        count: Callable[[str], int],
-    ) -> str: ...
-
-
-async def extract(
+def extract(
     summary: str, turns: Sequence[Message], *, max_tokens: int, count: Callable[[str], int]
 ) -> str:
     """Return a summary made of the turns' own words: their first sentences, in order.
@@ -42,41 +20,6 @@ async def extract(
     lines = [line for line in _LINE.split(summary) if line]
     lines += [line for turn in turns if (line := _line(turn))]
     return _fitting(lines, max_tokens, count)
-
-
-class ModelSummariser:
-    """Have a model write the summary; when it does not answer, `extract`."""
-
-    def __init__(self, provider: ModelProvider, *, timeout_s: float = 60.0) -> None:
-        self._provider = provider
-        self._timeout_s = timeout_s
-
-    async def __call__(
-        self,
-        summary: str,
-        turns: Sequence[Message],
-        *,
-        max_tokens: int,
-        count: Callable[[str], int],
-    ) -> str:
-        before = f"Summary of what was before:\n{summary}\n\n" if summary else ""
-        said = "\n".join(f"{turn.role}: {turn.content[:MAX_TURN_CHARS]}" for turn in turns)
-        asked = _ASKED.format(words=int(max_tokens * _WORDS_PER_TOKEN))
-        request = ModelRequest(
-            messages=[
-                Message(role="system", content=asked),
-                Message(role="user", content=f"{before}{said}"),
-            ],
-            max_tokens=max_tokens,
-            timeout_s=self._timeout_s,
-        )
-        try:
-            written = (await self._provider.complete(request)).message.content.strip()
-        except ModelError:
-            written = ""
-        if written and count(written) <= max_tokens * 1.2:
-            return written
-        return await extract(summary, turns, max_tokens=max_tokens, count=count)
 
 
 def _line(turn: Message) -> str:

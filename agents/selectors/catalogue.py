@@ -10,7 +10,6 @@ from django.db.models import Q, QuerySet
 from agents.core.errors import EndpointUnusable, NotFound
 from agents.models import (
     Agent,
-    AgentVersion,
     Budget,
     BudgetWindow,
     Endpoint,
@@ -154,19 +153,6 @@ def agent_detail(*, workspace_id: str, agent: str) -> AgentView:
         created_at=row.created_at,
         retired_at=row.retired_at,
     )
-
-
-def agent_spec(*, workspace_id: str, agent: str) -> tuple[str, dict[str, Any]]:
-    """Return the id of an agent's current version and what it freezes, by id or slug.
-
-    Raises:
-        NotFound: No such agent in this workspace.
-    """
-    row = _agents(workspace_id, agent).first()
-    if row is None:
-        raise NotFound(kind="agent", name=agent)
-    version = AgentVersion.objects.get(agent=row, number=row.version_number)
-    return str(version.pk), version.spec
 
 
 def endpoint_list(

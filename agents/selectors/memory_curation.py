@@ -94,20 +94,6 @@ def memories_export(*, workspace_id: str, subject: str) -> dict[str, Any]:
     }
 
 
-def memory_help(*, workspace_id: str) -> dict[str, dict[str, float | int | None]]:
-    """Return how scored runs did that were given memories, and those kept from them by lot."""
-    runs = (
-        MemoryUse.objects.filter(run__workspace_id=workspace_id, outcome__isnull=False)
-        .order_by()
-        .values("run_id", "held_out")
-        .annotate(score=Avg("outcome"))
-    )
-    scores: dict[bool, list[float]] = {False: [], True: []}
-    for row in runs:
-        scores[row["held_out"]].append(row["score"])
-    return {"with": _summed(scores[False]), "without": _summed(scores[True])}
-
-
 def _all(workspace_id: str) -> "QuerySet[MemoryEntry]":
     return MemoryEntry.objects.filter(workspace_id=workspace_id)
 
@@ -245,8 +231,3 @@ def _use(use: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row and Django's rela
         "held_out": use.held_out,
         "outcome": use.outcome,
     }
-
-
-def _summed(scores: Sequence[float]) -> dict[str, float | int | None]:
-    mean = round(sum(scores) / len(scores), 4) if scores else None
-    return {"n": len(scores), "mean": mean}

@@ -9,8 +9,10 @@ from decimal import Decimal
 import pytest
 
 from agents import wiring
+from agents.assembly.building import Blueprint
 from agents.core.types import Message, RunResult, Usage
 from agents.models import (
+    AgentVersion,
     Approval,
     ContextShares,
     MemoryEntry,
@@ -29,6 +31,7 @@ from agents.services.catalogue import budget_set, scene_create, tool_update
 from agents.services.context import context_judged
 from agents.services.runs import effect_settle
 from agents.services.skills import skill_import
+from agents.testing import ScriptedProvider
 from knowledge import wiring as knowledge
 from knowledge.core.types import DocumentInput
 from loomsite.access.models import AuditEntry
@@ -585,18 +588,14 @@ def test_a_key_of_the_environment_is_never_told_to_a_model(workspace_id, server,
 
 
 def test_an_agent_is_built_once_for_all_its_runs(workspace_id):
-    agent_id = make_agent(workspace_id)
+    version = AgentVersion.objects.get(agent_id=make_agent(workspace_id))
+    blueprint = Blueprint(version_id=str(version.pk), workspace_id=workspace_id, spec=version.spec)
+    workshop, provider = wiring._parts().workshop, ScriptedProvider("Done.")
 
-    async def main():
-        built = [
-            await wiring.agent_build(workspace_id=workspace_id, agent=agent_id) for _ in range(2)
-        ]
-        await wiring.close_clients()
-        return built
+    first = workshop.agent(blueprint, provider)
 
-    first, second = asyncio.run(main())
-
-    assert first is second
+    assert workshop.agent(replace(blueprint), provider) is first
+    assert workshop.agent(replace(blueprint, without_skills=True), provider) is not first
 
 
 def test_what_filled_the_window_is_kept_with_each_step(workspace_id, server):

@@ -5,7 +5,7 @@ import pytest
 from agents.core.runtime import Agent
 from agents.core.types import Message, ToolCall
 from agents.memory.agent_memory import AgentMemory
-from agents.memory.compaction import ModelSummariser, extract
+from agents.memory.compaction import extract
 from agents.memory.consolidate import consolidate
 from agents.memory.window import overflow
 from agents.memory.working import Fact, WorkingMemory, facts_in
@@ -57,20 +57,11 @@ async def test_working_memory_keeps_the_important_and_each_fact_once():
 async def test_an_extract_keeps_the_order_and_lets_the_middle_go_first():
     turns = [user(f"Question number {n}.") for n in range(30)]
 
-    text = await extract("", turns, max_tokens=30, count=words)
+    text = extract("", turns, max_tokens=30, count=words)
 
     assert text.splitlines()[0] == "user: Question number 0."
     assert text.splitlines()[-1] == "user: Question number 29."
     assert words(text) <= 30
-
-
-async def test_a_model_s_summary_that_fails_or_is_too_long_becomes_an_extract():
-    turns = [user("Weave a scarf.")]
-
-    good = await ModelSummariser(ScriptedProvider("A scarf."))("", turns, max_tokens=9, count=words)
-    long = await ModelSummariser(ScriptedProvider("x " * 50))("", turns, max_tokens=9, count=words)
-
-    assert (good, long) == ("A scarf.", "user: Weave a scarf.")
 
 
 async def test_a_conversation_goes_on_and_its_first_fact_survives_compaction():
