@@ -1,7 +1,7 @@
 """Where each path of the site leads."""
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import defaults
 from django.views.generic import RedirectView
@@ -13,8 +13,23 @@ from loomsite.access.rest import problems
 
 _PROGRAM_PATHS = ("/api/", "/v1/", "/health/", "/metrics")
 
+
+def page_search_view(request: HttpRequest) -> HttpResponse:
+    """Answer the sidebar's search: there is one page of answers, and no other to be asked for."""
+    if request.GET.get("page", "1") != "1":
+        raise Http404
+    return admin.site.search(request)  # pyright: ignore[reportAttributeAccessIssue] -- the theme's site
+
+
+def elsewhere_view(request: HttpRequest, path: str) -> HttpResponse:  # noqa: ARG001 -- a view's signature
+    """Answer for rows "on the site": none has a page there, and odd keys would be a crash."""
+    raise Http404
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/search/", admin.site.admin_view(page_search_view)),
+    path("admin/r/<path:path>", elsewhere_view),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from loomsite.access.admin.paging import BoundedChangeList
+
 _Person = get_user_model()
 
 
@@ -26,6 +28,9 @@ class SuperuserOnly:
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 -- Django's signature
         return bool(request.user.is_superuser)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[BoundedChangeList]:  # noqa: ARG002 -- Django's signature
+        return BoundedChangeList
 
     has_add_permission = has_module_permission
     has_change_permission = has_view_permission

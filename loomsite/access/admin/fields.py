@@ -1,9 +1,11 @@
 """Form fields that the admin's forms share, in unfold's clothes."""
 
+import json
 import re
 from typing import Any
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 from unfold import widgets
 
 from loomsite.access.admin.display import json_text
@@ -123,6 +125,29 @@ class JsonField(forms.JSONField):
         options.setdefault("widget", widgets.UnfoldAdminTextareaWidget(attrs=attrs))
         super().__init__(**options)
 
+    def to_python(self, value: Any) -> Any:
+        try:
+            return _storable(super().to_python(value))
+        except (ValueError, RecursionError):
+            raise forms.ValidationError(
+                "Enter JSON that can be kept: no NaN, no null characters, no numbers of thousands"
+                " of digits, not nested without end."
+            ) from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return _storable(super().bound_data(data, initial))
+        except (ValueError, RecursionError):
+            return InvalidJSONInput(data)
+
     def prepare_value(self, value: Any) -> Any:
         shown = super().prepare_value(value)
         return shown if isinstance(value, str) else ("" if value is None else json_text(value))
+
+
+def _storable(value: Any) -> Any:
+    """Return what was parsed as JSON; what no column can hold is a ValueError."""
+    if "\\u0000" in json.dumps(value, allow_nan=False):
+        raise ValueError("a null character")
+    json.dumps(value, ensure_ascii=False).encode()  # halves of characters cannot be
+    return value

@@ -1,7 +1,9 @@
 """Pages of tables that may hold millions of rows."""
 
+from itertools import chain
 from typing import Any, ClassVar
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -29,6 +31,13 @@ class BoundedPaginator(Paginator):
 
 class BoundedChangeList(ChangeList):
     """A list whose total is never counted; unfiltered, what it shows is all there is."""
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        """Return the filters that the address asks for; one that no row can match is refused."""
+        found = super().get_filters_params(params)
+        if any("\x00" in text for text in chain(found, *found.values())):
+            raise IncorrectLookupParameters
+        return found
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
