@@ -179,6 +179,7 @@ class ChunkTerms(models.Model):
     weights = SparseVectorField(dimensions=TERM_SPACE)
 
     class Meta:
+        verbose_name = verbose_name_plural = "chunk terms"
         indexes = [models.Index(fields=["collection_id"], name="knowledge_terms_collection")]
 
     def __str__(self) -> str:

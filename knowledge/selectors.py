@@ -1,7 +1,7 @@
 """Reads: collections and documents of one workspace."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -101,6 +101,17 @@ def document_titles(*, workspace_id: UUID | str, document_ids: Iterable[str]) ->
     rows = Document.objects.filter(workspace_id=workspace_id, id__in=_uuids(document_ids))
     rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
     return {str(id_): title for id_, title in rows.values_list("id", "title")}
+
+
+def citations_titled(
+    *, workspace_id: UUID | str, citations: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return citations with their documents' titles; None where a document is gone."""
+    if not citations:
+        return []
+    ids = [str(each.get("document_id", "")) for each in citations]
+    titles = document_titles(workspace_id=workspace_id, document_ids=set(ids))
+    return [{**each, "title": titles.get(id_)} for each, id_ in zip(citations, ids, strict=True)]
 
 
 def document_text(*, workspace_id: UUID | str, document_id: str) -> str:

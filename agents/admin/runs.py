@@ -19,6 +19,7 @@ from agents.models import (
     Violation,
 )
 from agents.selectors.runs import artifact_content, run_steps
+from knowledge.selectors import citations_titled
 from loomsite.access.admin.display import ago, badge, row, short, task, usd
 
 _RUN = {"running": "info", "suspended": "warning", "ended": "success"}
@@ -43,9 +44,9 @@ class RunAdmin(AgentsAdmin):
     defer = ("answer", "citations", "error_message")
     change_form_template = "loom/admin/run.html"
     detail_fields = (
-        "agent", "version", "session", "status", "stop", "model", "goal", "answer", "citations",
-        "error_code", "error_message", "step_count", "prompt_tokens", "completion_tokens",
-        usd("cost_usd"), "started_at", "ended_at",
+        "agent", "version", "session", "status", "stop", "model", "goal", "error_code",
+        "error_message", "step_count", "prompt_tokens", "completion_tokens", usd("cost_usd"),
+        "started_at", "ended_at",
     )  # fmt: skip
     empty = "A run is one agent's attempt at a task. Submit a task to see one."
 
@@ -54,6 +55,7 @@ class RunAdmin(AgentsAdmin):
             return {}
         return {
             "task_url": reverse("admin:cluster_task_change", args=[obj.task_id]),
+            "cited": citations_titled(workspace_id=self.home(obj), citations=obj.citations),
             "steps": run_steps(workspace_id=self.home(obj), run_id=str(obj.pk)),
         }
 

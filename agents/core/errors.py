@@ -141,7 +141,7 @@ class SlugTaken(CatalogueError):
     slug: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
-        return self.message or f"There is a {self.kind} {self.slug!r} already."
+        return self.message or f"The {self.kind} {self.slug!r} exists already: choose another name."
 
 
 @dataclass(eq=False)

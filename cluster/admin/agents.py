@@ -20,6 +20,7 @@ from cluster.models import AgentNode, Domain, Task
 from cluster.selectors import standing
 from cluster.selectors.tasks import task_detail
 from cluster.services.tasks import task_submit
+from knowledge.selectors import citations_titled
 from loomsite.access.admin.buttons import DOOR
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.extra import ExtraPage
@@ -196,4 +197,5 @@ class AgentAdmin(AgentPages):
         detail = task_detail(workspace_id=home, task_id=str(task.pk))
         runs = run_list(workspace_id=home, task_id=str(task.pk))
         steps = run_steps(workspace_id=home, run_id=runs[-1].id) if runs else []
-        return {**detail, "steps": steps, "over": task.status in FINAL}
+        cited = citations_titled(workspace_id=home, citations=detail["citations"])
+        return {**detail, "cited": cited, "steps": steps, "over": task.status in FINAL}

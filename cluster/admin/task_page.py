@@ -11,7 +11,7 @@ from cluster.admin import inbox
 from cluster.core.types import FINAL
 from cluster.models import Task
 from cluster.selectors.tasks import task_detail, task_tree
-from knowledge.selectors import document_titles
+from knowledge.selectors import citations_titled
 from loomsite.access.admin.display import cut, money, row_url, span
 
 _TREE_MOST = 200
@@ -25,7 +25,7 @@ def page(task: Task, now: datetime) -> dict[str, Any]:
     return {
         "task": task,
         "detail": detail,
-        "cited": _cited(detail["citations"], home),
+        "cited": citations_titled(workspace_id=home, citations=detail["citations"]),
         "summary": summary(task, detail, now),
         "is_final": task.status in FINAL,
         "asked": _asked(task, detail["request"]),
@@ -101,15 +101,6 @@ def timeline(phases: Sequence[Mapping[str, Any]], now: datetime) -> list[dict[st
             }
         )
     return [{"cycle": number, "phases": rows} for number, rows in sorted(cycles.items())]
-
-
-def _cited(citations: Sequence[Mapping[str, Any]], home: str) -> list[dict[str, Any]]:
-    """Return the citations with their documents' titles; None where a document is gone."""
-    if not citations:
-        return []
-    ids = [each.get("document_id", "") for each in citations]
-    titles = document_titles(workspace_id=home, document_ids=set(ids))
-    return [{**each, "title": titles.get(id_)} for each, id_ in zip(citations, ids, strict=True)]
 
 
 def _rows(node: Mapping[str, Any], here: str, depth: int = 0) -> list[dict[str, Any]]:

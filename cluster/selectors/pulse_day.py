@@ -33,6 +33,10 @@ class Hour:
     cost_usd: Decimal = Decimal(0)
     tokens: int = 0
 
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed + self.cancelled
+
 
 @dataclass(frozen=True, slots=True)
 class _Used:
@@ -84,7 +88,12 @@ class Day:
     def per_hour(self) -> float:
         """Return how many tasks ended in an hour, over the whole hours of this day."""
         whole = self.hours[:-1]
-        return sum(h.succeeded + h.failed + h.cancelled for h in whole) / max(len(whole), 1)
+        return sum(hour.ended for hour in whole) / max(len(whole), 1)
+
+    @property
+    def ended(self) -> int:
+        """Return how many tasks ended in this day, the hour that has begun included."""
+        return sum(hour.ended for hour in self.hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Filters that the admin's templates use."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,9 +52,9 @@ def spaced(name: str) -> str:
 
 
 @register.filter
-def prose(text: str) -> SafeString:
-    """Return Markdown as safe markup."""
-    return writing.prose(text)
+def prose(text: str, cited: Sequence[Mapping[str, Any]] = ()) -> SafeString:
+    """Return Markdown as safe markup; its markers lead to what is cited."""
+    return writing.prose(text, [str(each["title"] or each.get("quote", "")) for each in cited])
 
 
 @register.simple_tag

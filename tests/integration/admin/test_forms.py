@@ -242,7 +242,7 @@ def test_an_agent_that_cannot_be_says_why_on_the_form(client, home) -> None:
     scene = client.post(_url("agents_agent", "add"), _agent_form(home, slug="b", scenes="none"))
     steps = client.post(_url("agents_agent", "add"), _agent_form(home, slug="b", max_steps=0))
 
-    assert "There is a agent" in taken.content.decode().replace("&#x27;", "'")
+    assert "The agent 'ada' exists already" in taken.content.decode().replace("&#x27;", "'")
     assert "There is no scene" in scene.content.decode()
     assert steps.status_code == 200
     assert Agent.objects.count() == 1

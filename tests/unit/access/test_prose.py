@@ -44,3 +44,17 @@ def test_a_text_too_long_to_render_is_shown_as_it_is() -> None:
 
     assert "<h1>" not in shown
     assert "# &lt;b&gt;" in shown
+
+
+def test_a_marker_leads_to_what_it_cites_and_says_its_title() -> None:
+    shown = prose("Cards [1]; both [1, 2]. `a[1]`", ["Looms", 'A "<b>" of it'])
+
+    assert shown.count('href="#cited-1" class="lm-cite" title="Looms">1</a>') == 2
+    assert 'title="A &quot;&lt;b&gt;&quot; of it">2</a>' in shown
+    assert "a[1]" in shown
+    assert "_blank" not in shown
+
+
+def test_a_marker_of_nothing_that_is_cited_stays_as_it_is() -> None:
+    assert "lm-cite" not in prose("As [3] and [0] say, [1, 9].", ["Looms"])
+    assert "[1]" in prose("Nothing is cited [1].")
