@@ -119,7 +119,7 @@ def cut(loaded: LoadedText, *, title: str, language: str) -> tuple[PreparedChunk
             f"at most {MAX_TEXT_CHARS:,}."
         )
     spans = chunk(loaded.text, markdown=loaded.source_type in _MARKDOWN)
-    if not spans:
+    if not any(letter.isprintable() and letter != " " for letter in loaded.text):
         raise DocumentEmpty("The document has no text.")
     source = _Source(text=loaded.text, title=title, language=language)
     return tuple(_chunk(span, source) for span in spans)

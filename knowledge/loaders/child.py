@@ -85,7 +85,7 @@ def _check_zip(content: bytes) -> None:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise DocumentUnreadable(f"The file is damaged: {error}.") from error
+        raise DocumentUnreadable(f"The file is damaged, or of another format: {error}.") from error
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise DocumentUnreadable("The file is encrypted: save it without a password.")
     size = sum(member.file_size for member in members)

@@ -30,9 +30,13 @@ def read(content: bytes) -> LoadedText:
     for row in body:
         names = [*header, *[""] * (len(row) - len(header))]
         cells = [
-            f"{name.strip()}: {cell.strip()}" if name.strip() else cell.strip()
-            for name, cell in zip(names, row, strict=False)
-            if cell.strip()
+            f"{name}: {cell}" if name else cell
+            for name, cell in zip(map(_line, names), map(_line, row), strict=False)
+            if cell
         ]
         lines.append("; ".join(cells))
     return LoadedText(text="\n".join(lines), source_type="csv")
+
+
+def _line(cell: str) -> str:
+    return " ".join(cell.split())

@@ -28,11 +28,7 @@ def read_lines(content: bytes) -> LoadedText:
 
 def _read(text: str, *, lines: bool) -> LoadedText:
     try:
-        value: object = (
-            [json.loads(line) for line in text.splitlines() if line.strip()]
-            if lines
-            else json.loads(text)
-        )
+        value: object = _lines(text) if lines else json.loads(text)
         items = value if isinstance(value, list) else [value]
         blocks = ["\n".join(_values(item, "")) for item in items]
     except ValueError as error:
@@ -40,6 +36,18 @@ def _read(text: str, *, lines: bool) -> LoadedText:
     except RecursionError as error:
         raise DocumentUnreadable("The JSON is nested too deeply.") from error
     return LoadedText(text="\n\n".join(block for block in blocks if block), source_type="json")
+
+
+def _lines(text: str) -> list[object]:
+    values: list[object] = []
+    # Not at every mark that Unicode knows as a line's end: a JSON text may hold some as they are.
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            if line.strip():
+                values.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return values
 
 
 def _values(value: object, path: str) -> Iterator[str]:

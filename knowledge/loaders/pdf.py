@@ -8,6 +8,8 @@ from pypdf.errors import PyPdfError
 from knowledge.core.errors import DocumentUnreadable
 from knowledge.core.types import LoadedText
 
+_MARK_WITHIN = 1_024  # bytes; readers allow for something in front of it
+
 
 def read(content: bytes) -> LoadedText:
     """Return the text of a PDF, a blank line between pages.
@@ -15,6 +17,8 @@ def read(content: bytes) -> LoadedText:
     Raises:
         DocumentUnreadable: It is damaged, or wants a password.
     """
+    if b"%PDF-" not in content[:_MARK_WITHIN]:
+        raise DocumentUnreadable("The content is no PDF: give it the extension of its format.")
     try:
         reader = PdfReader(BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):

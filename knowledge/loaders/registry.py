@@ -19,6 +19,7 @@ from knowledge.loaders.text import decode
 MAX_BYTES = 64 * 1024 * 1024
 _SOMETHING = re.compile(rb"[^ \t\r\n\x00]")
 _FIRST_HEADING = re.compile(r"^# +(\S.*)$", re.MULTILINE)
+_FENCED = re.compile(r"^(```|~~~).*?(?:^\1|\Z)", re.MULTILINE | re.DOTALL)
 _MARKDOWN_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 _TEXT_FORMATS: dict[str, SourceType] = {
@@ -70,7 +71,7 @@ def load(document: DocumentInput) -> LoadedText:
     if not _SOMETHING.search(content):
         raise DocumentEmpty("The document is empty.")
     name = PurePath(document.file_name.replace("\\", "/"))
-    extension = (name.suffix or name.name).lstrip(".").lower()
+    extension = extension_of(name)
     if extension in _TEXT_FORMATS:
         return _titled(
             LoadedText(text=decode(content), source_type=_TEXT_FORMATS[extension]), name.stem
@@ -85,10 +86,15 @@ def load(document: DocumentInput) -> LoadedText:
     )
 
 
+def extension_of(name: PurePath) -> str:
+    """Return what a file's format is known by: its extension, or all of a name that has none."""
+    return (name.suffix or name.name).lstrip(".").lower()
+
+
 def _titled(loaded: LoadedText, stem: str) -> LoadedText:
     """Return the text with a title: its own, else its first heading, else the file's name."""
     title = loaded.title.strip()
     if not title and loaded.source_type not in ("text", "code", "csv", "json"):
-        heading = _FIRST_HEADING.search(loaded.text[:2_000])
+        heading = _FIRST_HEADING.search(_FENCED.sub("", loaded.text[:2_000]))
         title = heading.group(1).rstrip(" #") if heading else ""
     return replace(loaded, title=title or stem)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from knowledge import wiring
 from knowledge.core.types import DocumentInput
-from knowledge.loaders.registry import EXTENSIONS, MAX_BYTES
+from knowledge.loaders.registry import EXTENSIONS, MAX_BYTES, extension_of
 from knowledge.management.door import OTHER, KnowledgeCommand
 from knowledge.services.ingest import IngestResult
 from loomsite.access.selectors import DEFAULT_WORKSPACE, workspace_id_of
@@ -36,7 +36,7 @@ class Command(KnowledgeCommand):
         missing = [path for path in options["paths"] if not path.exists()]
         if missing:
             raise self.refuse(f"There is no file or folder {str(missing[0])!r}.")
-        files = list(dict.fromkeys(_files(options["paths"])))
+        files = _named(list(dict.fromkeys(_files(options["paths"]))))
         with self.told_to_a_person():
             if options["workspace"]:
                 workspace_id = workspace_id_of(slug=options["workspace"])
@@ -112,11 +112,17 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:
             for file in sorted(path.rglob("*")):
                 relative = file.relative_to(path)
                 hidden = any(part.startswith(".") for part in relative.parts)
-                known = file.suffix.lstrip(".").lower() in EXTENSIONS
+                known = extension_of(file) in EXTENSIONS
                 if file.is_file() and known and not hidden:
                     yield file, relative.as_posix()
         else:
             yield path, path.name
+
+
+def _named(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Return the files, those of one name by their paths: none replaces another."""
+    counts = Counter(name for _, name in files)
+    return [(path, name if counts[name] == 1 else path.as_posix()) for path, name in files]
 
 
 def _document(path: Path, name: str, tags: list[str]) -> DocumentInput:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 BAD = {
     "empty.md": (b"", "knowledge.document_empty"),
+    "unseen.txt": ("\u200b\u00a0\n\u200b".encode(), "knowledge.document_empty"),
     "blank.txt": (b" \n\x00\n\t", "knowledge.document_empty"),
     "locked.pdf": (files.pdf(password="secret"), "knowledge.document_unreadable"),
     "cut.pdf": (b"%PDF-1.4 cut", "knowledge.document_unreadable"),

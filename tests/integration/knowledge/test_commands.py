@@ -41,6 +41,19 @@ def test_a_folder_is_ingested_and_doing_it_again_changes_nothing(tmp_path, capsy
     assert (hits[0].external_id, hits[0].title) == ("a.md", "Looms")
 
 
+def test_files_of_one_name_do_not_replace_one_another(tmp_path, capsys):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(f"# Of {folder}")
+        (tmp_path / folder / "Makefile").write_text(f"{folder}:\n")
+
+    first = ingest(capsys, "notes", tmp_path / "one", tmp_path / "two", tmp_path / "two/README.md")
+    second = ingest(capsys, "notes", tmp_path / "one", tmp_path / "two")
+
+    assert (first["documents"], first["ready"]) == (4, 4)
+    assert (second["ready"], second["unchanged"]) == (0, 4)
+
+
 def test_a_path_that_cannot_be_read_is_an_error_of_its_own_and_the_others_go_on(tmp_path, capsys):
     pipe, note = tmp_path / "pipe.txt", tmp_path / "note.txt"
     os.mkfifo(pipe)

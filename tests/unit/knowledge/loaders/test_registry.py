@@ -31,6 +31,13 @@ def read(name, content):
         ("Makefile", b"all:", ("Makefile", "code", "all:")),
         ("t.csv", b"name;price\nloom;12\n;3\n", ("t", "csv", "name: loom; price: 12\nprice: 3")),
         ("j.json", b'[{"a": {"b": [1, "x"]}}, {"c": null}]', ("j", "json", "a.b: 1\na.b: x")),
+        ("m.csv", b'a;b\n"two\nlines";3\n', ("m", "csv", "a: two lines; b: 3")),
+        (
+            "f.md",
+            b"```\n# no heading\n```\n# Looms\n",
+            ("Looms", "markdown", "```\n# no heading\n```\n# Looms\n"),
+        ),
+        ("u.jsonl", '{"a": "x\u2028y"}\r\n{"a": 2}'.encode(), ("u", "json", "a: x\u2028y\n\na: 2")),
         ("l.jsonl", b'{"a": 1}\n\n{"a": true}\n', ("l", "json", "a: 1\n\na: true")),
     ],
 )
@@ -43,6 +50,11 @@ def test_each_format_gives_its_text_and_a_title(name, content, loaded):
 def test_given_text_is_markdown_when_it_has_headings():
     assert load(DocumentInput(external_id="x", text="plain #1")) == LoadedText(text="plain #1")
     assert load(DocumentInput(external_id="x", text="# A\nb")).source_type == "markdown"
+
+
+def test_a_line_of_many_that_is_no_json_is_named():
+    with pytest.raises(DocumentUnreadable, match="line 3: "):
+        read("a.jsonl", b'{"a": 1}\n\nno json\n')
 
 
 @pytest.mark.parametrize(
