@@ -24,6 +24,7 @@ from knowledge.core.errors import (
     SearchInvalid,
 )
 from knowledge.models import Chunk, Collection, Document, Reembedding
+from loomsite.access.ids import uuid_of, uuids_of
 from loomsite.access.paging import Page, page_by_name, page_by_time
 
 
@@ -91,14 +92,14 @@ def scope_slug(scope: str) -> str:
 
 def document_texts(*, workspace_id: UUID | str, document_ids: Iterable[str]) -> dict[str, str]:
     """Return the stored texts of those of these documents that are in this workspace."""
-    rows = Document.objects.filter(workspace_id=workspace_id, id__in=_uuids(document_ids))
+    rows = Document.objects.filter(workspace_id=workspace_id, id__in=uuids_of(document_ids))
     rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
     return {str(id_): text for id_, text in rows.values_list("id", "text")}
 
 
 def document_titles(*, workspace_id: UUID | str, document_ids: Iterable[str]) -> dict[str, str]:
     """Return the titles of those of these documents that are in this workspace."""
-    rows = Document.objects.filter(workspace_id=workspace_id, id__in=_uuids(document_ids))
+    rows = Document.objects.filter(workspace_id=workspace_id, id__in=uuids_of(document_ids))
     rows = rows.exclude(collection__kind=Collection.Kind.MEMORY)
     return {str(id_): title for id_, title in rows.values_list("id", "title")}
 
@@ -124,16 +125,6 @@ def document_text(*, workspace_id: UUID | str, document_id: str) -> str:
     if not texts:
         raise DocumentMissing(f"There is no document {document_id!r} in this workspace.")
     return next(iter(texts.values()))
-
-
-def _uuids(values: Iterable[str]) -> list[UUID]:
-    found: list[UUID] = []
-    for value in values:
-        try:
-            found.append(UUID(str(value)))
-        except ValueError:
-            continue
-    return found
 
 
 def collection_list(
@@ -190,7 +181,7 @@ def document_detail(*, workspace_id: UUID | str, document_id: UUID | str) -> dic
     Raises:
         DocumentMissing: There is none in this workspace.
     """
-    rows = _documents(workspace_id).filter(id__in=_uuids([str(document_id)])).defer(None)
+    rows = _documents(workspace_id).filter(id=uuid_of(document_id)).defer(None)
     row = rows.first()
     if row is None:
         raise DocumentMissing(f"There is no document {str(document_id)[:100]!r} here.")
@@ -267,7 +258,7 @@ def reembedding_list(
 
 def reembedding_views(*, workspace_id: UUID | str, ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return those of these moves between embedding models that are here, the latest first."""
-    return [_reembedding(row) for row in _reembeddings(workspace_id).filter(pk__in=_uuids(ids))]
+    return [_reembedding(row) for row in _reembeddings(workspace_id).filter(pk__in=uuids_of(ids))]
 
 
 def reembedding_detail(*, workspace_id: UUID | str, reembedding_id: UUID | str) -> dict[str, Any]:

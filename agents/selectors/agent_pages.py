@@ -9,7 +9,7 @@ from agents.core.types import ToolCall, ToolSpec
 from agents.models import Agent, MemoryEntry, Scene, Tool
 from agents.tools.policy import Scene as Rules
 from agents.tools.policy import decide
-from loomsite.access.paging import is_uuid
+from loomsite.access.ids import uuid_of
 
 _MEMORIES = 10
 
@@ -41,7 +41,7 @@ def agent_memories(*, workspace_id: str, agent_id: str) -> list[MemoryEntry]:
 
 def _agent(workspace_id: str, agent_id: str) -> Agent:
     rows = Agent.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=agent_id).first() if is_uuid(agent_id) else None
+    row = rows.filter(pk=uuid_of(agent_id)).first()
     if row is None:
         raise NotFound(kind="agent", name=agent_id)
     return row

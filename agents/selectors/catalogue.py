@@ -16,7 +16,8 @@ from agents.models import (
     Scene,
     Skill,
 )
-from loomsite.access.paging import Page, is_uuid, page_by_name
+from loomsite.access.ids import uuid_of
+from loomsite.access.paging import Page, page_by_name
 
 _SUMMARY_CHARS = 300
 
@@ -179,7 +180,7 @@ def endpoint_row(*, workspace_id: str, endpoint_id: str) -> Endpoint:
         NotFound: No such endpoint in this workspace.
     """
     rows = Endpoint.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=endpoint_id).first() if is_uuid(endpoint_id) else None
+    row = rows.filter(pk=uuid_of(endpoint_id)).first()
     if row is None:
         raise NotFound(kind="endpoint", name=endpoint_id)
     return row
@@ -310,7 +311,8 @@ def budget_list(*, workspace_id: str) -> list[dict[str, Any]]:
 
 def _agents(workspace_id: str, agent: str) -> "QuerySet[Agent]":
     rows = Agent.objects.filter(workspace_id=workspace_id)
-    return rows.filter(pk=agent) if is_uuid(agent) else rows.filter(slug=agent.replace("\x00", ""))
+    agent_id = uuid_of(agent)
+    return rows.filter(pk=agent_id) if agent_id else rows.filter(slug=agent.replace("\x00", ""))
 
 
 def _agent_line(row: Agent) -> AgentLine:

@@ -22,7 +22,7 @@ from agents.core.errors import NotFound
 from agents.models import MemoryEntry, MemoryUse, Run
 from agents.selectors.memories import memory_value
 from loomsite.access.core.errors import InputInvalid
-from loomsite.access.paging import is_uuid
+from loomsite.access.ids import uuid_of
 
 _NEWEST_RUNS = 5_000  # whose uses are counted
 _OLDEST = 5_000  # entries among which the unused ones are looked for
@@ -58,7 +58,7 @@ def memory_detail(*, workspace_id: str, memory_id: str) -> dict[str, Any]:
         NotFound: No such entry in this workspace.
     """
     rows = _counted(MemoryEntry.objects.filter(workspace_id=workspace_id))
-    row = rows.filter(pk=memory_id).first() if is_uuid(memory_id) else None
+    row = rows.filter(pk=uuid_of(memory_id)).first()
     if row is None:
         raise NotFound(kind="memory", name=memory_id)
     uses = MemoryUse.objects.filter(memory=row).select_related("run").order_by("-used_at", "-pk")

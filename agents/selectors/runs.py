@@ -17,7 +17,8 @@ from agents.models import (
     ToolEffect,
     UsageEntry,
 )
-from loomsite.access.paging import Page, is_uuid, page_by_time
+from loomsite.access.ids import uuid_of, uuids_of
+from loomsite.access.paging import Page, page_by_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,7 @@ class ApprovalView:
 
 def run_list(*, workspace_id: str, task_id: str) -> list[RunLine]:
     """Return the runs of a task, oldest first."""
-    if not is_uuid(task_id):
-        return []
-    rows = Run.objects.filter(workspace_id=workspace_id, task_id=task_id)
+    rows = Run.objects.filter(workspace_id=workspace_id, task_id=uuid_of(task_id))
     return [_run(row) for row in rows.select_related("agent").order_by("started_at", "pk")]
 
 
@@ -72,7 +71,7 @@ def run_steps(*, workspace_id: str, run_id: str) -> list[dict[str, Any]]:
         NotFound: No such run in this workspace.
     """
     runs = Run.objects.filter(workspace_id=workspace_id)
-    run = runs.filter(pk=run_id).first() if is_uuid(run_id) else None
+    run = runs.filter(pk=uuid_of(run_id)).first()
     if run is None:
         raise NotFound(kind="run", name=run_id)
     calls: dict[int, list[dict[str, Any]]] = {}
@@ -117,8 +116,7 @@ def results_of_tools(
     The first to end counts; a result too long for the model is the preview that it was given.
     """
     rows = ToolEffect.objects.filter(
-        Q(run_id__in=[one for one in run_ids if is_uuid(one)])
-        | Q(run__task_id__in=[one for one in task_ids if is_uuid(one)]),
+        Q(run_id__in=uuids_of(run_ids)) | Q(run__task_id__in=uuids_of(task_ids)),
         run__workspace_id=workspace_id,
         tool__in=tools,
         state=ToolEffect.State.DONE,
@@ -150,7 +148,7 @@ def artifact_content(*, workspace_id: str, artifact_id: str) -> tuple[str, str, 
         NotFound: No such artifact in this workspace.
     """
     rows = Artifact.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=artifact_id).first() if is_uuid(artifact_id) else None
+    row = rows.filter(pk=uuid_of(artifact_id)).first()
     if row is None:
         raise NotFound(kind="artifact", name=artifact_id)
     return row.name, row.media_type, bytes(row.content)

@@ -6,7 +6,8 @@ from django.db.models import Count
 
 from agents.core.errors import NotFound
 from agents.models import Session, SessionMessage
-from loomsite.access.paging import Page, is_uuid, page_by_number, page_by_time
+from loomsite.access.ids import uuid_of
+from loomsite.access.paging import Page, page_by_number, page_by_time
 
 
 def session_list(
@@ -64,7 +65,7 @@ def _sessions(workspace_id: str) -> Any:  # noqa: ANN401 -- an annotated QuerySe
 
 def _own(workspace_id: str, session_id: str) -> Session:
     rows = _sessions(workspace_id)
-    row = rows.filter(pk=session_id).first() if is_uuid(session_id) else None
+    row = rows.filter(pk=uuid_of(session_id)).first()
     if row is None:
         raise NotFound(kind="session", name=session_id)
     return row

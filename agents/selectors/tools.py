@@ -9,7 +9,8 @@ from django.db.models import F, Q
 from agents.core.errors import NotFound
 from agents.models import McpConnection, Tool
 from agents.tools.http_fetch import NAME as FETCH
-from loomsite.access.paging import Page, is_uuid, page_by_name
+from loomsite.access.ids import uuid_of
+from loomsite.access.paging import Page, page_by_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def mcp_connection_row(*, workspace_id: str, connection_id: str) -> McpConnectio
         NotFound: No such connection in this workspace.
     """
     rows = McpConnection.objects.filter(workspace_id=workspace_id)
-    row = rows.filter(pk=connection_id).first() if is_uuid(connection_id) else None
+    row = rows.filter(pk=uuid_of(connection_id)).first()
     if row is None:
         raise NotFound(kind="MCP connection", name=connection_id)
     return row

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from agents.core.errors import NotFound
 from agents.models import Approval, Run, Step, ToolEffect
-from loomsite.access.paging import is_uuid
+from loomsite.access.ids import uuid_of
 
 TRACE_PAGE: Final = 100
 POINTS_MOST: Final = 200
@@ -168,7 +168,7 @@ def run_window(*, workspace_id: str, run_id: str, index: int | None = None) -> W
 
 def _run(workspace_id: str, run_id: str) -> Run:
     rows = Run.objects.filter(workspace_id=workspace_id).only("pk")
-    row = rows.filter(pk=run_id).first() if is_uuid(run_id) else None
+    row = rows.filter(pk=uuid_of(run_id)).first()
     if row is None:
         raise NotFound(kind="run", name=run_id)
     return row

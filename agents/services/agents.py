@@ -24,6 +24,7 @@ from agents.tools import (
     search_knowledge,
 )
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 # What a version freezes; the rest of an agent's row says whether and where it is offered.
 SPEC_FIELDS = (
@@ -229,7 +230,7 @@ def agent_retire(*, workspace_id: str, agent_id: str) -> None:
 
 def _own(workspace_id: str, agent_id: str) -> Agent:
     rows = Agent.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(pk=agent_id).first() if rules.is_uuid(agent_id) else None
+    row = rows.filter(pk=uuid_of(agent_id)).first()
     if row is None:
         raise NotFound(kind="agent", name=agent_id)
     return row
@@ -259,10 +260,8 @@ def _version_add(row: Agent, *, by: str) -> None:
 
 def _check_references(workspace_id: str, fields: Any) -> None:  # noqa: ANN401 -- a TypedDict or its superset
     endpoint_id = fields.get("endpoint_id")
-    if endpoint_id is not None and not (
-        rules.is_uuid(endpoint_id)
-        and Endpoint.objects.filter(workspace_id=workspace_id, pk=endpoint_id).exists()
-    ):
+    endpoints = Endpoint.objects.filter(workspace_id=workspace_id, pk=uuid_of(endpoint_id))
+    if endpoint_id is not None and not endpoints.exists():
         raise NotFound(kind="endpoint", name=str(endpoint_id))
     scenes = list(fields.get("scenes", ()))
     found = Scene.objects.filter(workspace_id=workspace_id, slug__in=scenes)

@@ -15,6 +15,7 @@ from agents.services import rules
 from agents.services.runs import effect_settle
 from agents.store.codec import json_storable, storable
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 from loomsite.access.services import audit_write
 
 _LONGEST_TEXT = 100_000
@@ -116,7 +117,7 @@ def approval_answer(
     )
     with transaction.atomic():
         rows = Approval.objects.select_for_update().filter(workspace_id=workspace_id)
-        row = rows.filter(pk=approval_id).first() if rules.is_uuid(approval_id) else None
+        row = rows.filter(pk=uuid_of(approval_id)).first()
         if row is None or (task_id is not None and str(row.task_id) != task_id):
             raise NotFound(kind="request", name=approval_id)
         if row.status != Approval.Status.OPEN:

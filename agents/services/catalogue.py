@@ -12,6 +12,7 @@ from agents.models import Agent, Budget, Scene, Tool
 from agents.services import rules
 from agents.tools.policy import TAGS
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 
 def tools_sync(*, workspace_id: str, specs: Iterable[ToolSpec]) -> None:
@@ -201,7 +202,7 @@ def budget_set(
         )
     if scope == Budget.Scope.AGENT:
         agents = Agent.objects.filter(workspace_id=workspace_id)
-        if not (rules.is_uuid(scope_id) and agents.filter(pk=scope_id).exists()):
+        if not agents.filter(pk=uuid_of(scope_id)).exists():
             raise NotFound(kind="agent", name=scope_id)
     row, _ = Budget.objects.update_or_create(
         workspace_id=workspace_id,
@@ -220,6 +221,6 @@ def budget_delete(*, workspace_id: str, budget_id: str) -> None:
         NotFound: No such budget in this workspace.
     """
     rows = Budget.objects.filter(workspace_id=workspace_id)
-    deleted, _ = rows.filter(pk=budget_id).delete() if rules.is_uuid(budget_id) else (0, {})
+    deleted, _ = rows.filter(pk=uuid_of(budget_id)).delete()
     if not deleted:
         raise NotFound(kind="budget", name=budget_id)

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from agents.core.context import weighed
 from agents.models import ContextShares, Run
-from agents.services import rules
+from loomsite.access.ids import uuid_of
 
 
 def context_judged(*, workspace_id: str, run_id: str, score: float | None) -> None:
@@ -18,10 +18,8 @@ def context_judged(*, workspace_id: str, run_id: str, score: float | None) -> No
         score: What the answer was worth, in [0, 1]; None when nobody could tell, which leaves what
             was used to speak for itself.
     """
-    if not rules.is_uuid(run_id):
-        return
     with transaction.atomic():
-        rows = Run.objects.select_for_update().filter(workspace_id=workspace_id, pk=run_id)
+        rows = Run.objects.select_for_update().filter(workspace_id=workspace_id, pk=uuid_of(run_id))
         run = rows.first()
         if run is None or not run.context_used:
             return

@@ -11,6 +11,7 @@ from agents.models import Endpoint
 from agents.services import rules
 from loomsite.access.core.egress import url_fault
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 ENVIRONMENT_SLUG = "environment"
 
@@ -188,7 +189,7 @@ def endpoint_sync_environment(*, workspace_id: str, base_url: str, model: str) -
 
 def _own(workspace_id: str, endpoint_id: str) -> Endpoint:
     rows = Endpoint.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(pk=endpoint_id).first() if rules.is_uuid(endpoint_id) else None
+    row = rows.filter(pk=uuid_of(endpoint_id)).first()
     if row is None:
         raise NotFound(kind="endpoint", name=endpoint_id)
     if row.read_only:
@@ -209,12 +210,7 @@ def _check_fallback(workspace_id: str, own_id: str | None, fields: Mapping[str, 
             raise InputInvalid.of("fallback_id", "Leads back to this endpoint.")
         seen.add(following)
         rows = Endpoint.objects.filter(workspace_id=workspace_id)
-        found = (
-            rows.filter(pk=following).values_list("fallback_id")
-            if rules.is_uuid(following)
-            else None
-        )
-        first = found.first() if found is not None else None
+        first = rows.filter(pk=uuid_of(following)).values_list("fallback_id").first()
         if first is None:
             raise NotFound(kind="endpoint", name=following)
         following = first[0]

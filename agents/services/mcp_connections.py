@@ -11,6 +11,7 @@ from agents.services import rules
 from agents.services.mcp_commands import command_fault
 from loomsite.access.core.egress import url_fault
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 _MOST_VARIABLES = 20
 _LONGEST_COMMAND = 4_000
@@ -133,8 +134,7 @@ def mcp_connection_delete(*, workspace_id: str, connection_id: str) -> None:
         NotFound: No such connection in this workspace.
     """
     rows = McpConnection.objects.filter(workspace_id=workspace_id)
-    found = rows.filter(pk=connection_id) if rules.is_uuid(connection_id) else rows.none()
-    deleted, _ = found.delete()
+    deleted, _ = rows.filter(pk=uuid_of(connection_id)).delete()
     if not deleted:
         raise NotFound(kind="MCP connection", name=connection_id)
 
@@ -146,7 +146,7 @@ def connection_locked(workspace_id: str, connection_id: str) -> McpConnection:
         NotFound: No such connection in this workspace.
     """
     rows = McpConnection.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(pk=connection_id).first() if rules.is_uuid(connection_id) else None
+    row = rows.filter(pk=uuid_of(connection_id)).first()
     if row is None:
         raise NotFound(kind="MCP connection", name=connection_id)
     return row

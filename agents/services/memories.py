@@ -14,6 +14,7 @@ from agents.services import rules
 from agents.store import memories
 from knowledge import wiring as knowledge
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 _LONGEST_TEXT = 20_000
 _LONGEST_NAME = 200
@@ -60,7 +61,7 @@ def memory_remember(
     rules.validate(named, {name: rules.text(_LONGEST_NAME) for name in named})
     if scope == MemoryEntry.Scope.AGENT:
         agents = Agent.objects.filter(workspace_id=workspace_id)
-        if not (rules.is_uuid(scope_id) and agents.filter(pk=scope_id).exists()):
+        if not agents.filter(pk=uuid_of(scope_id)).exists():
             raise NotFound(kind="agent", name=scope_id)
     owner = memories.Scope(kind=scope, id=scope_id)
     vectors = memories.vectors_of(
@@ -197,7 +198,7 @@ def memory_locked(workspace_id: str, memory_id: str, *, lock: bool = True) -> Me
     """
     rows = MemoryEntry.objects.filter(workspace_id=workspace_id)
     rows = rows.select_for_update() if lock else rows
-    row = rows.filter(pk=memory_id).first() if rules.is_uuid(memory_id) else None
+    row = rows.filter(pk=uuid_of(memory_id)).first()
     if row is None:
         raise NotFound(kind="memory", name=memory_id)
     return row

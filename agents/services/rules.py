@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError
 from jsonschema import Draft202012Validator, SchemaError
@@ -148,17 +147,6 @@ def one_of(*allowed: str) -> Check:
         return None if isinstance(value, str) and value in allowed else f"Use one of: {choice}."
 
     return check
-
-
-def is_uuid(value: object) -> bool:
-    """Say whether a value can be the id of a row; what cannot is like an id that is missing."""
-    if isinstance(value, UUID):
-        return True
-    try:
-        UUID(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:

@@ -10,10 +10,10 @@ from django.utils import timezone
 from agents.core.errors import NotFound
 from agents.core.types import Citation, RunRequest, RunResult, StopReason, Usage
 from agents.models import Agent, AgentVersion, Reservation, Run, Session, ToolEffect
-from agents.services import rules
 from agents.services.holdouts import held_out_of
 from agents.store import ledger
 from agents.store.codec import storable
+from loomsite.access.ids import uuid_of
 
 Fence = Callable[[], None]
 
@@ -151,7 +151,7 @@ def _run(request: RunRequest) -> Run | None:
 
 def _begin(request: RunRequest) -> Run:
     agents = Agent.objects.filter(workspace_id=request.workspace_id)
-    agent = agents.filter(pk=request.agent_id).first() if rules.is_uuid(request.agent_id) else None
+    agent = agents.filter(pk=uuid_of(request.agent_id)).first()
     if agent is None:
         raise NotFound(kind="agent", name=request.agent_id)
     version = AgentVersion.objects.get(agent=agent, number=agent.version_number)

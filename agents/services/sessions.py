@@ -4,8 +4,8 @@ from django.db import transaction
 
 from agents.core.errors import NotFound
 from agents.models import MemoryEntry, Session
-from agents.services import rules
 from agents.services.memories import memories_erase
+from loomsite.access.ids import uuid_of
 
 
 def session_delete(*, workspace_id: str, session_id: str) -> None:
@@ -18,7 +18,7 @@ def session_delete(*, workspace_id: str, session_id: str) -> None:
     """
     with transaction.atomic():
         rows = Session.objects.select_for_update().filter(workspace_id=workspace_id)
-        row = rows.filter(pk=session_id).first() if rules.is_uuid(session_id) else None
+        row = rows.filter(pk=uuid_of(session_id)).first()
         if row is None:
             raise NotFound(kind="session", name=session_id)
         key = row.key

@@ -10,6 +10,7 @@ from agents.models import Skill, SkillVersion
 from agents.services import rules
 from agents.skills.loader import MAX_DESCRIPTION, MAX_FILE_BYTES, MAX_FILES
 from loomsite.access.core.errors import InputInvalid
+from loomsite.access.ids import uuid_of
 
 SPEC_FIELDS = ("description", "instructions", "keywords", "patterns", "files")
 
@@ -163,7 +164,7 @@ def spec_of(row: Skill) -> dict[str, Any]:
 
 def _locked(workspace_id: str, skill_id: str) -> Skill:
     rows = Skill.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(pk=skill_id).first() if rules.is_uuid(skill_id) else None
+    row = rows.filter(pk=uuid_of(skill_id)).first()
     if row is None:
         raise NotFound(kind="skill", name=skill_id)
     return row

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, Sum
 from cluster.core.errors import BlueprintUnknown, RequestInvalid
 from cluster.core.forging import FORMAT, spec_changes
 from cluster.models import AgentNode, Blueprint, BlueprintEvent, MarketEntry
+from loomsite.access.ids import uuid_of
 from loomsite.access.paging import page_by_time
 
 Shown = dict[str, Any]
@@ -144,12 +145,8 @@ def blueprint_export(*, workspace_id: str, blueprint_id: str) -> Shown:
 
 
 def _row(workspace_id: str, blueprint_id: str) -> Blueprint:
-    try:
-        wanted = UUID(str(blueprint_id))
-    except ValueError:
-        wanted = None
     rows = Blueprint.objects.filter(workspace_id=workspace_id).select_related("parent")
-    row = rows.filter(id=wanted).first() if wanted else None
+    row = rows.filter(id=uuid_of(blueprint_id)).first()
     if row is None:
         raise BlueprintUnknown(f"There is no blueprint {blueprint_id!r}.", field="blueprint_id")
     return row

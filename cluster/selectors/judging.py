@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Count, Max
 from django.utils import timezone
@@ -15,7 +14,8 @@ from cluster.core.errors import CaseUnknown, RequestInvalid
 from cluster.core.judging import Measured
 from cluster.core.rewards import JUDGE_WEIGHT
 from cluster.models import Assignment, CalibrationCase, JudgeAudit, JudgeGrade, Reward
-from loomsite.access.paging import is_uuid, page_by_time
+from loomsite.access.ids import uuid_of, uuids_of
+from loomsite.access.paging import page_by_time
 
 RECENT = 200
 AUDIT_EACH = timedelta(days=1)
@@ -29,7 +29,7 @@ def judge_trust(*, workspace_id: str) -> float:
 
 def authors_of(*, task_ids: Sequence[str]) -> list[str]:
     """Return the names and slugs of all agents that have worked on these tasks."""
-    rows = Assignment.objects.filter(task_id__in=[one for one in task_ids if is_uuid(one)])
+    rows = Assignment.objects.filter(task_id__in=uuids_of(task_ids))
     pairs = rows.values_list("node__agent__slug", "node__agent__name").order_by().distinct()
     return sorted({name for pair in pairs for name in pair if name})
 
@@ -92,7 +92,7 @@ def case_detail(*, workspace_id: str, case_id: str) -> Shown:
     Raises:
         CaseUnknown: There is none with this id here.
     """
-    row = CalibrationCase.objects.filter(workspace_id=workspace_id, id=_uuid(case_id)).first()
+    row = CalibrationCase.objects.filter(workspace_id=workspace_id, id=uuid_of(case_id)).first()
     if row is None:
         raise CaseUnknown(f"There is no calibration case {case_id!r}.", field="case_id")
     grades = JudgeGrade.objects.filter(case=row).select_related("audit").order_by("-id")[:50]
@@ -153,7 +153,7 @@ def audit_detail(*, workspace_id: str, audit_id: str) -> Shown:
     Raises:
         CaseUnknown: There is none with this id here.
     """
-    row = JudgeAudit.objects.filter(workspace_id=workspace_id, id=_uuid(audit_id)).first()
+    row = JudgeAudit.objects.filter(workspace_id=workspace_id, id=uuid_of(audit_id)).first()
     if row is None:
         raise CaseUnknown(f"There is no audit {audit_id!r}.", field="audit_id")
     grades = JudgeGrade.objects.filter(audit=row).select_related("case")
@@ -249,10 +249,3 @@ def _limit(limit: int) -> int:
     if not 1 <= limit <= 100:  # noqa: PLR2004 -- as every list
         raise RequestInvalid("limit: Use a number from 1 to 100.", field="limit")
     return limit
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None

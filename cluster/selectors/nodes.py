@@ -1,10 +1,10 @@
 """Members of the population as doors show them, with what happened to them and why."""
 
 from typing import Any
-from uuid import UUID
 
 from cluster.core.errors import NodeUnknown, RequestInvalid
 from cluster.models import AgentNode, LifecycleEvent
+from loomsite.access.ids import uuid_of
 from loomsite.access.paging import page_by_time
 
 Shown = dict[str, Any]
@@ -67,13 +67,9 @@ def node_history(*, workspace_id: str, node_id: str, limit: int = 100) -> list[S
 
 
 def _row(workspace_id: str, node_id: str) -> AgentNode:
-    try:
-        wanted = UUID(str(node_id))
-    except ValueError:
-        wanted = None
     rows = AgentNode.objects.filter(workspace_id=workspace_id)
     rows = rows.select_related("agent", "family", "blueprint")
-    row = rows.filter(id=wanted).first() if wanted else None
+    row = rows.filter(id=uuid_of(node_id)).first()
     if row is None:
         raise NodeUnknown(f"There is no node {node_id!r}.", field="node_id")
     return row

@@ -1,10 +1,10 @@
 """Schedules as doors show them."""
 
 from typing import Any
-from uuid import UUID
 
 from cluster.core.errors import ScheduleUnknown
 from cluster.models import Schedule, Task
+from loomsite.access.ids import uuid_of
 from loomsite.access.paging import page_by_time
 
 
@@ -22,11 +22,7 @@ def schedule_detail(*, workspace_id: str, schedule_id: str) -> dict[str, Any]:
     Raises:
         ScheduleUnknown: There is none with this id here.
     """
-    try:
-        wanted = UUID(str(schedule_id))
-    except ValueError:
-        wanted = None
-    row = Schedule.objects.filter(workspace_id=workspace_id, id=wanted).first()
+    row = Schedule.objects.filter(workspace_id=workspace_id, id=uuid_of(schedule_id)).first()
     if row is None:
         raise ScheduleUnknown(f"There is no schedule {schedule_id!r}.", field="schedule_id")
     recent = (

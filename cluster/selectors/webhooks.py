@@ -1,10 +1,10 @@
 """Webhooks and deliveries as doors show them; a secret is not among it."""
 
 from typing import Any
-from uuid import UUID
 
 from cluster.core.errors import WebhookUnknown
 from cluster.models import Webhook, WebhookDelivery
+from loomsite.access.ids import uuid_of
 from loomsite.access.paging import page_by_time
 
 
@@ -54,7 +54,7 @@ def webhook_row(workspace_id: str, webhook_id: str, *, lock: bool = False) -> We
     Raises:
         WebhookUnknown: There is none with this id here.
     """
-    rows = Webhook.objects.filter(workspace_id=workspace_id, pk=_id(webhook_id))
+    rows = Webhook.objects.filter(workspace_id=workspace_id, pk=uuid_of(webhook_id))
     row = (rows.select_for_update() if lock else rows).first()
     if row is None:
         raise WebhookUnknown(f"There is no webhook {webhook_id!r}.", field="webhook_id")
@@ -70,7 +70,7 @@ def delivery_row(
         WebhookUnknown: There is no such webhook here, or no such delivery of it.
     """
     hook = webhook_row(workspace_id, webhook_id)
-    rows = WebhookDelivery.objects.filter(webhook=hook, pk=_id(delivery_id)).select_related(
+    rows = WebhookDelivery.objects.filter(webhook=hook, pk=uuid_of(delivery_id)).select_related(
         "webhook"
     )
     row = (rows.select_for_update(of=("self",)) if lock else rows).first()
@@ -108,10 +108,3 @@ def _delivery_shown(row: WebhookDelivery) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(),
         "ended_at": row.ended_at.isoformat() if row.ended_at else None,
     }
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None

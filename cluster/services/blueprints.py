@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -16,6 +15,7 @@ from cluster.selectors.spine import database_now
 from cluster.services.births import blueprint_spawn
 from cluster.services.drafts import tasks_waiting, tasks_wake
 from cluster.services.lives import node_out
+from loomsite.access.ids import uuid_of
 from loomsite.access.models import Workspace
 
 State = Blueprint.State
@@ -315,12 +315,8 @@ def blueprint_locked(workspace_id: str, blueprint_id: str) -> Blueprint:
     Raises:
         BlueprintUnknown: There is none with this id here.
     """
-    try:
-        wanted = UUID(str(blueprint_id))
-    except ValueError:
-        wanted = None
     rows = Blueprint.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
-    row = rows.filter(id=wanted).first() if wanted else None
+    row = rows.filter(id=uuid_of(blueprint_id)).first()
     if row is None:
         raise BlueprintUnknown(f"There is no blueprint {blueprint_id!r}.", field="blueprint_id")
     return row

@@ -13,6 +13,7 @@ from cluster.core.posterior import checked_score
 from cluster.core.submission import text_problem
 from cluster.models import CalibrationCase, JudgeAudit, JudgeGrade
 from cluster.selectors.judging import measured_shown
+from loomsite.access.ids import uuid_of
 
 TEXT_MAX = 50_000
 NOTE_MAX = 2_000
@@ -111,12 +112,8 @@ def audit_write(*, workspace_id: str, graded: Sequence[Graded], model: str, acto
 
 
 def _locked(workspace_id: str, case_id: str) -> CalibrationCase:
-    try:
-        wanted = UUID(str(case_id))
-    except ValueError:
-        wanted = None
     rows = CalibrationCase.objects.select_for_update().filter(workspace_id=workspace_id)
-    row = rows.filter(id=wanted).first()
+    row = rows.filter(id=uuid_of(case_id)).first()
     if row is None:
         raise CaseUnknown(f"There is no calibration case {case_id!r}.", field="case_id")
     return row

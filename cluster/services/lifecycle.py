@@ -23,6 +23,7 @@ from cluster.services.lives import (
     node_reconsider,
 )
 from cluster.services.merges import evidence_merge, evidence_unmerge
+from loomsite.access.ids import uuid_of, uuids_of
 from loomsite.access.models import Workspace
 
 AT_ONCE = 500
@@ -195,23 +196,14 @@ def _absorb() -> None:
 
 def _families_lock(workspace_id: str, *node_ids: str) -> None:
     """Lock these nodes' families, as settlements do, before the nodes themselves."""
-    keys = [key for key in map(_key, node_ids) if key]
-    owned = AgentNode.objects.filter(workspace_id=workspace_id, id__in=keys)
+    owned = AgentNode.objects.filter(workspace_id=workspace_id, id__in=uuids_of(node_ids))
     families = Family.objects.select_for_update().filter(id__in=owned.values("family_id"))
     list(families.order_by("id").values_list("id", flat=True))
 
 
-def _key(node_id: str) -> UUID | None:
-    try:
-        return UUID(str(node_id))
-    except ValueError:
-        return None
-
-
 def _locked(workspace_id: str, node_id: str) -> AgentNode:
-    key = _key(node_id)
     rows = AgentNode.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
-    row = rows.filter(id=key).first() if key else None
+    row = rows.filter(id=uuid_of(node_id)).first()
     if row is None:
         raise NodeUnknown(f"There is no node {str(node_id)!r}.", field="node_id")
     return row

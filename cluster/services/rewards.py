@@ -8,7 +8,7 @@ from agents.services.memory_uses import memory_uses_settle
 from cluster.core.codec import value_dump, value_load
 from cluster.core.types import Executed, Phase, ScorePart, Verdict
 from cluster.models import Event, PhaseRecord, Reward, Task
-from loomsite.access.paging import is_uuid
+from loomsite.access.ids import uuid_of
 
 
 def reward_write(
@@ -74,4 +74,4 @@ def _run_id(task: Task) -> str | None:
     records = PhaseRecord.objects.filter(task=task, cycle=task.cycle, phase=Phase.EXECUTE)
     result = records.values_list("result", flat=True).first()
     run_id = None if result is None else value_load(Executed, result).run_id
-    return run_id if run_id and is_uuid(run_id) else None  # other drivers name runs as they like
+    return run_id if uuid_of(run_id) else None  # other drivers name runs as they like

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from celery.schedules import ParseException, crontab
@@ -15,6 +14,7 @@ from cluster.models import Schedule
 from cluster.selectors.spine import database_now
 from cluster.services.journal import ClockTimestamp
 from cluster.services.tasks import task_submit
+from loomsite.access.ids import uuid_of
 
 NAME_MAX = 200
 INTERVAL_LEAST_S, INTERVAL_MOST_S = 1, 366 * 24 * 3600
@@ -330,11 +330,11 @@ def _crontab(cron: str, now: datetime | None = None) -> crontab:
 
 
 def _own(workspace_id: str, schedule_id: str) -> Schedule:
-    try:
-        wanted = UUID(str(schedule_id))
-    except ValueError:
-        wanted = None
-    row = Schedule.objects.select_for_update().filter(workspace_id=workspace_id, id=wanted).first()
+    row = (
+        Schedule.objects.select_for_update()
+        .filter(workspace_id=workspace_id, id=uuid_of(schedule_id))
+        .first()
+    )
     if row is None:
         raise ScheduleUnknown(f"There is no schedule {schedule_id!r}.", field="schedule_id")
     return row

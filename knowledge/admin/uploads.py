@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
@@ -23,6 +22,7 @@ from loomsite.access.admin.buttons import DOOR
 from loomsite.access.admin.extra import ExtraPage
 from loomsite.access.admin.reach import OPERATOR, actor_of, reach_of
 from loomsite.access.admin.workspaces import workspaces_of
+from loomsite.access.ids import uuids_of
 from loomsite.access.services import audit_write
 
 _COLLECTIONS, _FILES, _WATCHED = 200, 100, 200
@@ -66,12 +66,7 @@ class UploadPages(LoomAdmin):
 
     def progress_view(self, request: HttpRequest) -> HttpResponse:
         """Return the state of documents that were uploaded, as the lines of a table."""
-        ids: list[UUID] = []
-        for raw in request.GET.get("ids", "").split(",")[:_WATCHED]:
-            try:
-                ids.append(UUID(raw))
-            except ValueError:
-                continue
+        ids = uuids_of(request.GET.get("ids", "").split(",")[:_WATCHED])
         rows = self.get_queryset(request).filter(pk__in=ids).order_by("created_at", "pk")
         watched = list(rows.defer("text", "metadata"))
         over = all(row.status in {"ready", "failed"} for row in watched)

@@ -22,6 +22,7 @@ from knowledge.selectors import CollectionRef
 from knowledge.services.ingest import Load, documents_ingest
 from knowledge.services.serving import EngineOf, nobody
 from knowledge.store import statistics, writing
+from loomsite.access.ids import uuid_of
 
 INGEST_JOB = "knowledge.tasks.document_ingest_job"
 TEXT_FILE = "text"  # the file name of a document that came as text
@@ -214,22 +215,12 @@ def document_delete(*, workspace_id: UUID | str, document_id: UUID | str) -> Non
 
 
 def _locked(workspace_id: UUID | str, document_id: UUID | str) -> Document:
-    row = None
-    if _is_uuid(document_id):
-        rows = Document.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
-        rows = rows.exclude(collection__kind=Collection.Kind.MEMORY).defer("text")
-        row = rows.filter(pk=document_id).first()
+    rows = Document.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
+    rows = rows.exclude(collection__kind=Collection.Kind.MEMORY).defer("text")
+    row = rows.filter(pk=uuid_of(document_id)).first()
     if row is None:
         raise DocumentMissing(f"There is no document {str(document_id)[:100]!r} here.")
     return row
-
-
-def _is_uuid(value: object) -> bool:
-    try:
-        UUID(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _queue(document_id: UUID) -> None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -96,12 +95,3 @@ def _page(
     shown = found[:limit]
     following = place(shown[-1]) if shown and len(found) > limit else None
     return Page(results=[line(row) for row in shown], next_cursor=following)
-
-
-def is_uuid(value: str) -> bool:
-    """Say whether a text can be the id of a row; what cannot is like an id that is missing."""
-    try:
-        UUID(value)
-    except ValueError:
-        return False
-    return True

@@ -27,6 +27,7 @@ from loomsite.access.admin.paging import BoundedChangeList, BoundedPaginator
 from loomsite.access.admin.parts import Parts
 from loomsite.access.admin.reach import OPERATOR, VIEWER, Reach, reach_of
 from loomsite.access.admin.saved import SavedFilters
+from loomsite.access.ids import uuid_of
 from loomsite.access.models import Workspace
 
 _ROWS, _ROWS_OF_LONG = 3, 14
@@ -203,7 +204,7 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
         term = search_term.replace("\x00", "").strip()
         if not term:
             return queryset, False
-        wanted = _uuid(term)
+        wanted = uuid_of(term)
         if wanted is not None and self.id_fields:
             named = reduce(or_, (models.Q(**{name: wanted}) for name in self.id_fields))
             return queryset.filter(named), False
@@ -360,10 +361,3 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
 def _several(request: HttpRequest) -> bool:
     reach = reach_of(request)
     return reach.everything or len(reach.roles) > 1
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
