@@ -16,7 +16,7 @@ from agents.models import MemoryEntry
 from agents.selectors import memory_curation as views
 from agents.services import memories
 from knowledge.core.errors import KnowledgeError
-from loomsite.access.admin.buttons import DOOR
+from loomsite.access.admin.buttons import DOOR, reason_of
 from loomsite.access.admin.display import json_text
 from loomsite.access.admin.extra import ExtraPage
 from loomsite.access.admin.reach import OPERATOR, actor_of, reach_of
@@ -122,7 +122,7 @@ class CurationPages(AgentsAdmin):
             messages.error(request, "Choose what to do with them.")
             return
         said, needs_reason, act = done[verb]
-        reason = _reason(request)
+        reason = reason_of(request)
         if needs_reason and not reason:
             messages.error(request, "Say why: it is written to the audit.")
             return
@@ -169,7 +169,7 @@ class CurationPages(AgentsAdmin):
     def _merge(
         self, request: HttpRequest, home: Workspace, ids: Sequence[str]
     ) -> HttpResponse | None:
-        if not _reason(request):
+        if not reason_of(request):
             messages.error(request, "Say why: it is written to the audit.")
             return None
         try:
@@ -182,7 +182,7 @@ class CurationPages(AgentsAdmin):
         except self.refusals as error:
             messages.error(request, str(error))
             return None
-        _audit(request, home, "merge", made, _reason(request), merged=list(ids))
+        _audit(request, home, "merge", made, reason_of(request), merged=list(ids))
         messages.success(request, "Merged: this entry stands for them; they are kept as history.")
         return HttpResponseRedirect(self.page_url(self._own(home, made)))
 
@@ -213,7 +213,7 @@ class CurationPages(AgentsAdmin):
         )
 
     def _erase(self, request: HttpRequest, home: Workspace, subject: str, count: int) -> None:
-        reason = _reason(request)
+        reason = reason_of(request)
         if not reason:
             messages.error(request, "Say why: it is written to the audit.")
             return
@@ -269,10 +269,6 @@ def _fields(before: Any) -> list[tuple[str, str]]:
     return [
         (str(name), "-" if value in (None, "") else str(value)) for name, value in values.items()
     ]
-
-
-def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").replace("\x00", "").strip()[:500]
 
 
 def _audit(

@@ -14,7 +14,7 @@ from agents.services import skill_versions, skills
 from agents.skills import loader
 from agents.skills.writer import to_archive
 from loomsite.access.admin import fields
-from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin.buttons import RowAction, reason_of
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.display import ago, badge, json_text, row, short
 from loomsite.access.admin.extra import ExtraPage
@@ -166,7 +166,7 @@ class SkillAdmin(AgentsAdmin):
 
     def _restore(self, request: HttpRequest, skill: Skill) -> HttpResponse:
         back = HttpResponseRedirect(self.extra_url("versions", skill))
-        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:500]
+        reason = reason_of(request)
         number = whole_of(request.POST.get("number"), 0)
         if not self.may(request, OPERATOR, skill):
             messages.error(request, "Operators of the workspace roll skills back.")

@@ -80,12 +80,12 @@ class ToolCaller:
             return ToolOutput(text=before.result, ok=before.state == "done")
         if call.id not in told:
             self.emit(ToolCallStart, call_id=call.id, tool=call.name)
-        edited = before is not None and before.arguments is not None
+        asked = call
         if before is not None and before.arguments is not None:
             call = replace(call, arguments=before.arguments)
         began = self.world.monotonic()
         output = await self._outcome(step, key, call, before, repeated=repeated)
-        if edited:
+        if call is not asked:
             output = self._told_of_edit(call, output)
         output = await self._fitting(key, call, output)
         latency_ms = round((self.world.monotonic() - began) * 1000)

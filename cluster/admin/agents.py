@@ -21,7 +21,7 @@ from cluster.selectors import standing
 from cluster.selectors.tasks import task_detail
 from cluster.services.tasks import task_submit
 from knowledge.selectors import citations_titled
-from loomsite.access.admin.buttons import DOOR
+from loomsite.access.admin.buttons import DOOR, reason_of
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.extra import ExtraPage
 from loomsite.access.admin.fields import whole_of
@@ -117,7 +117,7 @@ class AgentAdmin(AgentPages):
     def restore_view(self, request: HttpRequest, agent: Agent) -> HttpResponse:
         """Make an agent what it was: its next version is an earlier one again."""
         back = HttpResponseRedirect(self.extra_url("versions", agent))
-        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:500]
+        reason = reason_of(request)
         if request.method != "POST":
             return back
         if not reason:

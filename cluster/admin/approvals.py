@@ -102,15 +102,7 @@ class ApprovalAdmin(ClusterAdmin):
 
     def answer(self, request: HttpRequest, approval: Any) -> str:
         said, decision = request.POST.get("text") or None, request.POST.get("decision") or None
-        task_reply(
-            workspace_id=str(approval.workspace_id),
-            task_id=str(approval.task_id),
-            actor=actor_of(request),
-            request_id=str(approval.pk),
-            text=said,
-            decision=decision,
-            door=DOOR,
-        )
+        _reply(request, approval, text=said, decision=decision)
         why = cut(said, 500) if approval.options and said else ""
         self.audit(request, approval, "answer", reason=why, decision=decision or "")
         return "Answered. The task goes on."
@@ -159,16 +151,10 @@ class ApprovalAdmin(ClusterAdmin):
         try:
             with transaction.atomic():
                 once.spend(request, workspace_id=approval.workspace_id, target=approval.pk)
-                task_reply(
-                    workspace_id=str(approval.workspace_id),
-                    task_id=str(approval.task_id),
-                    actor=actor_of(request),
-                    request_id=str(approval.pk),
-                    text=reason,
-                    decision=next(approving),
+                _reply(
+                    request, approval, text=reason, decision=next(approving),
                     arguments="" if arguments is None else arguments,
-                    door=DOOR,
-                )
+                )  # fmt: skip
         except once.SentBefore:
             messages.warning(request, "This form was sent before: what it asked for was done then.")
         except self.refusals as error:
@@ -176,3 +162,14 @@ class ApprovalAdmin(ClusterAdmin):
         else:
             messages.success(request, "Approved as you changed it. The task goes on.")
         return []
+
+
+def _reply(request: HttpRequest, approval: Any, **said: Any) -> None:
+    task_reply(
+        workspace_id=str(approval.workspace_id),
+        task_id=str(approval.task_id),
+        actor=actor_of(request),
+        request_id=str(approval.pk),
+        door=DOOR,
+        **said,
+    )

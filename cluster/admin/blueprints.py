@@ -16,7 +16,7 @@ from cluster.selectors.blueprints import blueprint_export
 from cluster.selectors.lineage import lineage
 from cluster.services import blueprints
 from loomsite.access.admin import fields
-from loomsite.access.admin.buttons import RowAction
+from loomsite.access.admin.buttons import RowAction, reason_of
 from loomsite.access.admin.diff import changes
 from loomsite.access.admin.display import EMPTY, ago, badge, cut, json_text, row, short, task
 from loomsite.access.admin.extra import ExtraPage
@@ -268,7 +268,7 @@ def _asked(request: HttpRequest, blueprint: Blueprint) -> dict[str, str]:
     return {
         "workspace_id": str(blueprint.workspace_id),
         "blueprint_id": str(blueprint.pk),
-        "reason": request.POST.get("reason", "").strip(),
+        "reason": reason_of(request),
         "actor": actor_of(request),
     }
 

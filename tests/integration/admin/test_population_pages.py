@@ -220,7 +220,7 @@ def test_a_blueprint_is_revised_compared_promoted_and_rolled_back(client, home) 
     promoted = _press(client, "cluster_blueprint", second, "promote", reason="it won")
     leader = Blueprint.objects.get(state="active").version
     silent = _press(client, "cluster_blueprint", second, "rollback")
-    back = _press(client, "cluster_blueprint", second, "rollback", reason="readers complain")
+    back = _press(client, "cluster_blueprint", second, "rollback", reason="readers\x00 complain")
     again = _press(client, "cluster_blueprint", second, "rollback", reason="twice")
 
     assert "+ Be long." in page
