@@ -7,6 +7,9 @@ TEXTS = {
     "ben": "Ben Ode: I mended it last week.",
     "note": "Decision: oak.",
     "plain": "In 2024 the loom was sold. It said: oak",
+    "chen": "Dr. Mei Chen: This is what the next one may do.",
+    "mori": "森さん\uff1a新しい織機です。",
+    "answer": "A: it is oak.",
 }
 
 
@@ -19,6 +22,12 @@ TEXTS = {
         ("What was the decision?", {"note": SPEAKER}),
         ("When was the loom sold?", {"ben": TIME, "plain": TIME}),
         ("When did Ben mend it?", {"ben": SPEAKER + TIME, "plain": TIME}),
+        ("What is done when the loom breaks?", {}),
+        ("Do you know when it was sold?", {"ben": TIME, "plain": TIME}),
+        ("What does Chen say?", {"chen": SPEAKER}),
+        ("What does Dr. Ode say?", {"ben": SPEAKER}),
+        ("森さんは何を言いましたか", {"mori": SPEAKER}),
+        ("What is a loom?", {}),
         ("What broke?", {}),
         ("?", {}),
     ],
