@@ -29,6 +29,8 @@ from cluster.core.posterior import (
 BINS: Final = 10
 START_N: Final = 8.0
 FADE: Final = 0.999
+RARE: Final = 1e-12
+"""Counts are never read as less: a score not seen for long says little, and breaks nothing."""
 GAP_MIN: Final = 0.2
 KNOTS: Final[Array] = np.linspace(0.0, 1.0, 21)
 """Chances at which a reading is kept; between them it is a straight line."""
@@ -148,7 +150,8 @@ def _densities(channel: Channel, score: float) -> tuple[float, float]:
     low, high, share = _between(score)
 
     def density(counts: tuple[float, ...]) -> float:
-        return ((1.0 - share) * counts[low] + share * counts[high]) * BINS / sum(counts)
+        count = (1.0 - share) * counts[low] + share * counts[high]
+        return max(count, RARE) * BINS / sum(counts)
 
     return density(channel.good), density(channel.bad)
 

@@ -1,6 +1,7 @@
 """What scores say, as the market learns it: of good and bad answers, or of the chance itself."""
 
 import math
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -111,6 +112,20 @@ def test_the_scale_is_never_narrower_than_a_fifth():
 def test_a_score_that_is_none_is_refused(score):
     with pytest.raises(ScoreInvalid):
         read(CHANNEL_START, score)
+
+
+def test_a_score_that_was_not_seen_for_so_long_that_its_counts_are_gone_says_next_to_nothing():
+    fresh = after([(1.0, 0.9), (0.0, 0.1)] * 300)
+    gone = [tuple(0.0 if 0 < i < 9 else n for i, n in enumerate(each)) for each in
+            (fresh.good, fresh.bad, fresh.seen)]  # fmt: skip
+    worn = replace(fresh, good=gone[0], bad=gone[1], seen=gone[2])
+
+    found = read(worn, 0.45)
+    learned = learn(worn, 0.45, Gaussian(0.0, 1.0))
+
+    assert graded(worn) == 0
+    assert 0 < max(found) < 3 * min(found)
+    assert min(read(learned, 0.45)) > 0
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=60), st.floats(0, 1))
