@@ -1,16 +1,15 @@
 """MATCH with a field that is empty or too weak: spawn, draft a skill, or forge a blueprint."""
 
 import math
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 from agents.models import Agent, Approval, Skill
 from agents.services.approvals import approval_open
 from agents.services.skills import skill_import
 from cluster.core import blueprints as rules
 from cluster.core import forging as drafts
+from cluster.core.auction import AuctionResult, Bid
 from cluster.core.blueprints import BlueprintView, Forge
 from cluster.core.errors import BlueprintInvalid, PopulationConflict
 from cluster.core.policy import GrowthPolicy, growth_policy
@@ -30,29 +29,8 @@ OPTIONS = ("approve", "refuse")
 TAKEN_SHOWN = 50
 
 
-class Bids(Protocol):
-    """What an auction came to, as far as it matters here."""
-
-    @property
-    def bids(self) -> Sequence["Bidder"]: ...
-
-    @property
-    def excluded(self) -> Mapping[str, int]: ...
-
-
-class Bidder(Protocol):
-    @property
-    def node_id(self) -> str: ...
-
-    @property
-    def m(self) -> float: ...
-
-    @property
-    def v(self) -> float: ...
-
-
 def field_weak(
-    *, task: Task, step: HoldAuction, result: "Bids", policy: GrowthPolicy, now: datetime
+    *, task: Task, step: HoldAuction, result: AuctionResult, policy: GrowthPolicy, now: datetime
 ) -> str:
     """See to a field that is empty or too weak, once a cycle.
 
@@ -173,7 +151,7 @@ def _want(
     task: Task,
     step: HoldAuction,
     *,
-    best: "Bidder | None",
+    best: Bid | None,
     domain: str | None,
     reason: str,
     now: datetime,
@@ -309,11 +287,11 @@ def _agents(task: Task) -> list[str]:
     return list(Agent.objects.filter(workspace_id=task.workspace_id).values_list("slug", flat=True))
 
 
-def _upper(bid: "Bidder") -> float:
+def _upper(bid: Bid) -> float:
     """Return what a bidder's expected score may be at best."""
     return sigmoid(bid.m + rules.UPPER * math.sqrt(bid.v))
 
 
-def _said(result: "Bids") -> str:
+def _said(result: AuctionResult) -> str:
     barred = ", ".join(f"{n} {why}" for why, n in sorted(result.excluded.items()))
     return f"{len(result.bids)} bids; left out: {barred or 'none'}"

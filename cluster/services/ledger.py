@@ -24,8 +24,8 @@ SAME: Final = 1e-6
 SAME_SINGLE: Final = 1e-4
 """The same for vectors, whose floats are single."""
 _LEARNED: Final = ("score", "step", "merge", "undo")
-_FAMILY: Final = ("evidence", "tiled", "m", "v", "slope_m", "slope_v")
-_NODE: Final = ("evidence", "own", "influence", "m", "v")
+FAMILY_FIELDS: Final = ("evidence", "tiled", "m", "v", "slope_m", "slope_v")
+NODE_FIELDS: Final = ("evidence", "own", "influence", "m", "v")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def _compared(
     if max(off) > 0:
         drift.append(_differs(family, "", max(off)))
         if rebuild:
-            family.save(update_fields=_FAMILY)
+            family.save(update_fields=FAMILY_FIELDS)
     for node in nodes:
         standing = told[str(node.pk)]
         stored = skill.node_row(node_evidence(node))
@@ -145,7 +145,7 @@ def _compared(
             drift.append(_differs(family, node.agent.slug, max(off)))
             if rebuild:
                 node.m, node.v = skill.predict(at, standing, at.level)
-                node.save(update_fields=_NODE)
+                node.save(update_fields=NODE_FIELDS)
     return drift
 
 

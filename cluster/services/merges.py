@@ -13,7 +13,7 @@ from cluster.services.books import (
     node_evidence,
     node_evidence_set,
 )
-from cluster.services.ledger import market_rebuilt
+from cluster.services.ledger import FAMILY_FIELDS, NODE_FIELDS, market_rebuilt
 
 REPLAYED_MAX = 20_000
 """Lines of a ledger that are played again while its family is locked: some seconds."""
@@ -73,12 +73,12 @@ def _write(
     family: Family, nodes: list[AgentNode], standings: Mapping[str, Standing], at: Space
 ) -> None:
     family_evidence_set(family, standings[str(nodes[0].pk)].family, at)
-    family.save(update_fields=["evidence", "tiled", "m", "v", "slope_m", "slope_v", "rev"])
+    family.save(update_fields=[*FAMILY_FIELDS, "rev"])
     for node in nodes:
         standing = standings[str(node.pk)]
         node_evidence_set(node, standing.node, at)
         node.m, node.v = skill.predict(at, standing, at.level)
-        node.save(update_fields=["evidence", "own", "influence", "m", "v"])
+        node.save(update_fields=NODE_FIELDS)
 
 
 def _line(
