@@ -92,10 +92,18 @@ class TextField(serializers.CharField):
 
 
 class JsonObjectField(serializers.JSONField):
-    """A JSON object, kept as it came."""
+    """A JSON object, kept as it came; in a form it is the text of one."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:  # noqa: ANN401 -- DRF's signature
-        if not isinstance(data, dict):
+        of_form = getattr(data, "is_json_string", False)
+        try:
+            value = json.loads(data, parse_constant=json.strict_constant) if of_form else data
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
             raise serializers.ValidationError("Must be a JSON object.")
-        super().to_internal_value(data)
-        return data
+        found = untrusted.fault(value) if of_form else None
+        if found:
+            raise serializers.ValidationError(found)
+        super().to_internal_value(value)
+        return value

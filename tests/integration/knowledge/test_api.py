@@ -27,6 +27,31 @@ def add(tenant, text, **fields):
     return document
 
 
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ('{"lang": "de", "n": [1]}', {"lang": "de", "n": [1]}),
+        ("[1]", None),
+        ('{"lang":', None),
+        ('{"a": NaN}', None),
+        ('{"a": "\\u0000"}', None),
+        ('{"a":' * 5_000, None),
+    ],
+)
+def test_a_form_carries_metadata_as_the_text_of_an_object(metadata, kept):
+    client = make_tenant().client()
+    file = SimpleUploadedFile("a.md", b"# A loom")
+    body = {"collection": "notes", "file": file, "metadata": metadata, "tags": ["x", "y"]}
+
+    answer = client.post(DOCUMENTS, body, format="multipart")
+
+    assert answer.status_code == (201 if kept else 400)
+    if kept:
+        assert (answer.json()["metadata"], answer.json()["tags"]) == (kept, ["x", "y"])
+    else:
+        assert answer.json()["errors"][0]["field"] == "metadata"
+
+
 @requirement("http.search")
 def test_a_text_is_taken_in_ingested_by_its_job_and_found():
     tenant = make_tenant()
