@@ -155,8 +155,8 @@ class ApprovalAdmin(ClusterAdmin):
                     request, approval, text=reason, decision=next(approving),
                     arguments="" if arguments is None else arguments,
                 )  # fmt: skip
-        except once.SentBefore:
-            messages.warning(request, "This form was sent before: what it asked for was done then.")
+        except once.SentBefore as before:
+            messages.warning(request, str(before))
         except self.refusals as error:
             return [str(error)]
         else:

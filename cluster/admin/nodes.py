@@ -184,8 +184,8 @@ class AgentNodeAdmin(ClusterAdmin):
                 # It locks the families before the nodes: no row is held before it is called.
                 lifecycle.node_merge(**_asked(request, node), into_id=into)
                 self.audit(request, node, "merge", reason=reason_of(request), into=into)
-        except once.SentBefore:
-            messages.warning(request, "This form was sent before: it was merged then.")
+        except once.SentBefore as before:
+            messages.warning(request, str(before))
         except self.refusals as error:
             messages.error(request, str(error))
             return False

@@ -92,8 +92,8 @@ class EmbeddingPages(LoomAdmin):
                     if begun
                     else "It has all its vectors by that model already."
                 )
-        except once.SentBefore:
-            messages.warning(request, "This form was sent before: what it asked for was done then.")
+        except once.SentBefore as before:
+            messages.warning(request, str(before))
         except REFUSALS as error:
             messages.error(request, str(error))
         else:

@@ -326,8 +326,8 @@ class LoomAdmin(ExtraPages, SavedFilters, Parts):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except once.SentBefore:  # what this sending wrote is taken back with its transaction
-            messages.warning(request, "This form was sent before: what it asked for was done then.")
+        except once.SentBefore as before:  # what this one wrote is taken back with its transaction
+            messages.warning(request, str(before))
             name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
             return HttpResponseRedirect(reverse(name))
 

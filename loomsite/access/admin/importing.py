@@ -68,8 +68,8 @@ def _taken(
             once.spend(request, workspace_id=workspace_id, target=None)
             row = take(content, workspace_id)
             page.audit(request, row, "import")
-    except once.SentBefore:
-        messages.warning(request, "This form was sent before: what it asked for was done then.")
+    except once.SentBefore as before:
+        messages.warning(request, str(before))
     except page.refusals as error:
         messages.error(request, str(error))
     else:

@@ -36,4 +36,4 @@ def spend(request: HttpRequest, *, workspace_id: object, target: object) -> None
                 target_id=target if isinstance(target, uuid.UUID) else uuid.UUID(int=0),
             )
     except IntegrityError:
-        raise SentBefore from None
+        raise SentBefore("This form was sent before: what it asked for was done then.") from None
