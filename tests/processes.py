@@ -19,7 +19,7 @@ from loomsite.embedded.attach import child_environment
 from loomsite.embedded.home import Home
 from loomsite.embedded.supervisor import KEEP_ALIVE_S, answers
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 _OURS = ("LOOM_", "OPENAI_", "DJANGO_", "PYTEST_")
 
 

@@ -74,6 +74,7 @@ class Supervisor:
             if left := attach.stop_leftovers(self._home):
                 self._say(f"Stopped what an earlier start left behind: {', '.join(left)}.")
             port = choose_port(self._environment)
+            self._say("Starting PostgreSQL and Valkey, where none is named ...")
             with services.held(self._home, self._environment) as urls:
                 try:
                     self._start(urls, port)
@@ -110,8 +111,10 @@ class Supervisor:
     def _start(self, urls: Urls, port: int) -> None:
         self._urls = urls
         tokens.provide(self._home, self._environment)
+        self._say("Preparing the database ...")
         first_use = self._bootstrap(urls)
         self._children = self._plan(port)
+        self._say("Starting web, worker and beat ...")
         for child in self._children:
             child.start(self._home, self._child_environment(urls), now_s=time.monotonic())
         self._record_children()
