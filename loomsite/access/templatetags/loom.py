@@ -108,8 +108,8 @@ def counted(count: int | None, most: int = 0) -> str:
 
 @register.filter
 def percent(share: float | None) -> str:
-    """Return a share of one in percent."""
-    return display.EMPTY if share is None else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
+    """Return a share of one in percent; a dash where there is none."""
+    return display.EMPTY if share in (None, "") else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
 
 
 @register.filter

@@ -13,12 +13,6 @@ _WIDTH, _HEIGHT = 96, 20
 
 
 @register.filter
-def percent(share: float | None) -> str:
-    """Return a share as whole percents."""
-    return display.EMPTY if share in (None, "") else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
-
-
-@register.filter
 def hundredths(share: float) -> str:
     """Return how far along its scale a share lies, as CSS takes it."""
     return f"{min(max(share, 0.0), 1.0) * 100:.1f}"
