@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from agents import wiring
 from agents.admin.base import AgentsAdmin, AgentsForm
 from agents.models import Endpoint
+from agents.providers.presets import PRESETS
 from agents.services import endpoints
 from loomsite.access.admin import fields
 from loomsite.access.admin.buttons import RowAction
@@ -23,6 +24,10 @@ class EndpointForm(AgentsForm):
 
     names = {"secret": "new_secret"}
 
+    base_url = fields.suggesting(
+        "Address", {preset.base_url: preset.title for preset in PRESETS}, max_length=500,
+        help_text="Of an OpenAI-compatible API, most often up to and with /v1.",
+    )  # fmt: skip
     new_secret = fields.secret(
         "Secret", "The key, or env:LOOM_SECRET_NAME to read it from the environment."
     )

@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.forms.fields import InvalidJSONInput
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold import widgets
 
 from loomsite.access.admin.display import json_text
@@ -17,6 +20,22 @@ def text(label: str, **options: Any) -> forms.CharField:
     """Return a field for a line of text."""
     options.setdefault("required", False)
     return forms.CharField(label=label, widget=widgets.UnfoldAdminTextInputWidget(), **options)
+
+
+class _Suggesting(widgets.UnfoldAdminTextInputWidget):
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__()
+        self._values = values
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        field = super().render(name, value, {**(attrs or {}), "list": f"{name}-values"}, renderer)
+        options = format_html_join("", '<option value="{}" label="{}">', self._values.items())
+        return format_html('{}<datalist id="{}-values">{}</datalist>', field, name, options)
+
+
+def suggesting(label: str, values: Mapping[str, str], **options: Any) -> forms.CharField:
+    """Return a field for a line of text that offers these values, with what each is."""
+    return forms.CharField(label=label, widget=_Suggesting(values), **options)
 
 
 def area(label: str, *, rows: int = 4, placeholder: str = "", **options: Any) -> forms.CharField:

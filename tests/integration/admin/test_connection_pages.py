@@ -35,6 +35,17 @@ def _press(client: Client, model: str, row, name: str, **form) -> str:
     return client.post(url, form, follow=True).content.decode()
 
 
+def test_the_form_of_an_endpoint_offers_the_common_addresses(client, home) -> None:
+    page = client.get(_url("endpoint", "add")).content.decode()
+    form = {"workspace": home.pk, "slug": "mine", "base_url": "http://127.0.0.1:11434/v1",
+            "profile": "{}", "enabled": "on"}  # fmt: skip
+    client.post(_url("endpoint", "add"), form)
+
+    assert 'list="base_url-values"' in page
+    assert '<option value="http://127.0.0.1:11434/v1" label="Ollama">' in page
+    assert Endpoint.objects.get().base_url == "http://127.0.0.1:11434/v1"
+
+
 def test_an_endpoint_that_answers_says_what_it_lists(client, home) -> None:
     with WireServer() as server:
         row = Endpoint.objects.create(workspace=home, slug="local", base_url=server.url)
