@@ -1,8 +1,9 @@
 # ruff: noqa: ANN401, S311 -- the simulator's values have no types, its dice are no secrets
 """When to split, against a threshold and never: `python -m benchmarks.market_split --seeds 20`.
 
-Drives what the services call, `splitting.decide`, `forecast` and `learn`, in the simulator's model
-of splitting (`sim.mitosis`), where splitting is cheap, where it is dear, and between.
+Drives what the services call, `splitting.decide`, `forecast`, `learn` and `ease_learn`, in the
+simulator's model of splitting (`sim.mitosis`), where splitting is cheap, where it is dear, and
+between.
 """
 
 import argparse
@@ -39,16 +40,34 @@ class Ours:
         self.rates = Rates(cost_weight=lam, wait_weight=mu, lo=0.2, hi=0.9)
         self.own: dict[int, dict[tuple[Arm, int], Tally]] = {}
         self.pooled: dict[tuple[Arm, int], Tally] = {}
+        self.ease: dict[int, Tally] = {}
+        self.pooled_ease = Tally()
+
+    def table(self, world: Any, k: int) -> SplitTable:
+        domain = int(world.dom[k])
+        return SplitTable(
+            own=self.own.get(domain, {}),
+            pooled=self.pooled,
+            ease=self.ease.get(domain, Tally()),
+            pooled_ease=self.pooled_ease,
+        )
 
     def choose(self, world: Any, k: int, _rng: Any) -> bool:
-        table = SplitTable(own=self.own.get(int(world.dom[k]), {}), pooled=self.pooled)
-        rng = Random(f"{k}")
+        table, rng = self.table(world, k), Random(f"{k}")
         return splitting.decide(self.work(world, k), table, rates=self.rates, rng=rng).split
 
     def update(self, world: Any, k: int, *result: Any) -> None:
         split, score, cost, time = result
-        arm = Arm.SPLIT if split else Arm.SOLO
-        expected = splitting.forecast(self.work(world, k), arm, self.rates)
+        arm, work = (Arm.SPLIT if split else Arm.SOLO), self.work(world, k)
+        if split:
+            # Nobody senses parts here: what they cost says how complex they were, as for a whole.
+            each = (cost - splitting.PLAN_WORK) / work.part_count - splitting.WORK_BASE
+            ease = splitting.ease_of(work.x, [each] * work.part_count)
+            assert ease is not None
+            domain = int(world.dom[k])
+            self.ease[domain] = splitting.ease_learn(self.ease.get(domain, Tally()), ease)
+            self.pooled_ease = splitting.ease_learn(self.pooled_ease, ease)
+        expected = splitting.forecast(work, arm, self.rates, self.table(world, k))
         worth = splitting.utility(score, cost=cost, time=time, rates=self.rates)
         at = (arm, splitting.bin_of(float(world.est[k])))
         for cells in (self.own.setdefault(int(world.dom[k]), {}), self.pooled):

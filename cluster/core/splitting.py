@@ -1,9 +1,10 @@
 """Alone or split: which of the two is expected to be worth more, learned per domain and complexity.
 
 A structural forecast says what each arm should be worth; a table of residuals says how far it has
-been wrong, for this domain and bin of complexity, shrunk towards what all domains show. Success of
-a split is what its evaluation says, never that nothing raised, and planner, children and merge are
-all charged to it.
+been wrong, for this domain and bin of complexity, shrunk towards what all domains show. What makes
+a domain's work worth splitting is its *ease*, how much easier a part is than the whole: it shows in
+the parts themselves after one split, long before scores tell. Success of a split is what its
+evaluation says, never that nothing raised, and planner, children and merge are all charged to it.
 """
 
 import math
@@ -21,6 +22,10 @@ SHRINK_N: Final = 4.0
 NEIGHBOUR: Final = 0.4
 NOISE_SD: Final = 0.33
 EXPLORE: Final = 0.1
+LOSS_MAX: Final = 0.05
+"""A split that is expected to lose more is never tried."""
+MARGIN: Final = 0.05
+"""What splitting has to be better by: of splits that win less, many lose."""
 FADE: Final = 0.9995
 SLOPE: Final = 3.0
 """What a skill loses from the easiest to the hardest work, in logits."""
@@ -28,13 +33,25 @@ WORK_BASE: Final = 0.3
 PLAN_WORK: Final = 0.35
 PLAN_TIME: Final = 0.25
 MERGE_SUCCESS: Final = 0.95
-HANDICAP: Final = 0.15
-"""What splitting has to be better by before it has shown anything."""
+EASE_START: Final = 0.3
+"""A part of m has the complexity of the whole over m to the power of this."""
+EASE_SD: Final = 0.3
+EASE_DRAWN: Final = 0.5
+"""How much of what is not known of it is drawn."""
+EASE_SHRINK_N: Final = 0.3
+EASE_START_N: Final = 2.0
+SOLVED_MIN, SOLVED_MAX = 0.02, 0.99
+X_MIN: Final = 0.05
+PART_MIN: Final = 0.01
 
 
 class Arm(StrEnum):
     SOLO = "solo"
     SPLIT = "split"
+
+
+EASE: Final = "ease"
+"""In place of an arm: cells of how much easier parts were, not of residuals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +69,13 @@ class SplitTable:
     Attributes:
         own: This domain's cells.
         pooled: The same cells over all domains.
+        ease: How much easier parts were than the whole in this domain; `pooled_ease` in all.
     """
 
     own: Mapping[tuple[Arm, int], Tally] = field(default_factory=dict[tuple[Arm, int], Tally])
     pooled: Mapping[tuple[Arm, int], Tally] = field(default_factory=dict[tuple[Arm, int], Tally])
+    ease: Tally = Tally()
+    pooled_ease: Tally = Tally()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,23 +152,56 @@ def bin_of(x: float) -> int:
     return min(max(int(x * BINS), 0), BINS - 1)
 
 
-def forecast(work: Work, arm: Arm, rates: Rates) -> float:
-    """Return the utility that structure alone promises."""
+def ease_of(x: float, parts: Sequence[float]) -> float | None:
+    """Return how much easier the parts of a split were than the whole; None where none was split.
+
+    Args:
+        x: Complexity of the whole.
+        parts: Complexity of each part.
+    """
+    if len(parts) <= 1:
+        return None
+    mean = max(math.fsum(parts) / len(parts), PART_MIN)
+    found = -math.log(mean / max(x, X_MIN)) / math.log(len(parts))
+    return min(max(found, 0.0), 1.0)
+
+
+def forecast(
+    work: Work,
+    arm: Arm,
+    rates: Rates,
+    table: SplitTable | None = None,
+    *,
+    ease: float | None = None,
+) -> float:
+    """Return the utility that structure promises.
+
+    Args:
+        work: What is to be done.
+        arm: The way of working.
+        rates: Of the workspace.
+        table: What was seen of the domain: how much easier parts are, and how work as easy as
+            they are went, which says how likely each of them is solved.
+        ease: In place of what the table says of it.
+    """
+    table = table or SplitTable()
     scale = rates.hi - rates.lo
     if arm is Arm.SOLO:
         units = WORK_BASE + work.x
         quality = rates.lo + scale * work.solve(work.x)
         return quality - rates.cost_weight * units - rates.wait_weight * units
-    part = WORK_BASE + work.x / math.sqrt(work.part_count)
-    every = work.solve(work.x / math.sqrt(work.part_count)) ** work.part_count
-    quality = rates.lo + scale * MERGE_SUCCESS * every
+    y = work.x * work.part_count ** -(_ease(table)[0] if ease is None else ease)
+    off, _ = _learned(table, Arm.SOLO, bin_of(y))
+    solved = min(max(work.solve(y) + off / scale, SOLVED_MIN), SOLVED_MAX)
+    quality = rates.lo + scale * MERGE_SUCCESS * solved**work.part_count
+    part = WORK_BASE + y
     cost = PLAN_WORK + work.part_count * part
     time = PLAN_TIME + work.depth * part
-    return quality - HANDICAP - rates.cost_weight * cost - rates.wait_weight * time
+    return quality - rates.cost_weight * cost - rates.wait_weight * time
 
 
 def decide(work: Work, table: SplitTable, *, rates: Rates, rng: Random) -> SplitDecision:
-    """Return whether to split, by expected utility with a little exploration.
+    """Return whether to split: when it is expected to be worth more, or may be, at little risk.
 
     Args:
         work: At least two parts; with fewer there is nothing to decide and the answer is solo.
@@ -156,23 +209,36 @@ def decide(work: Work, table: SplitTable, *, rates: Rates, rng: Random) -> Split
         rates: Of the workspace.
         rng: Seeded by task and cycle, so that the decision can be repeated.
     """
-    solo = _arm(work, Arm.SOLO, table, rates, rng)
+    at = bin_of(work.x)
+    promised, (off, _) = forecast(work, Arm.SOLO, rates), _learned(table, Arm.SOLO, at)
+    solo = ArmForecast(forecast=promised, learned=off, sampled=promised + off)
     if work.part_count <= 1:
         return SplitDecision(split=False, solo=solo, parted=solo, reason="there is only one part")
-    parted = _arm(work, Arm.SPLIT, table, rates, rng)
-    split = parted.sampled > solo.sampled
-    better, other = ("split", "alone") if split else ("alone", "split")
-    high, low = (parted, solo) if split else (solo, parted)
-    return SplitDecision(
-        split=split,
-        solo=solo,
-        parted=parted,
-        reason=(
-            f"{better} is expected to be worth {high.forecast + high.learned:.2f}, "
-            f"{other} {low.forecast + low.learned:.2f} "
-            f"({work.part_count} parts, complexity {work.x:.2f})"
-        ),
+    mean, sd = _ease(table)
+    drawn = min(max(rng.gauss(mean, EASE_DRAWN * sd), 0.0), 1.0)
+    off, n = _learned(table, Arm.SPLIT, at)
+    noise = EXPLORE * NOISE_SD / math.sqrt(n + SHRINK_N) * rng.gauss(0.0, 1.0)
+    parted = ArmForecast(
+        forecast=forecast(work, Arm.SPLIT, rates, table),
+        learned=off,
+        sampled=forecast(work, Arm.SPLIT, rates, table, ease=drawn) + off + noise,
     )
+    more = parted.forecast + parted.learned - (solo.forecast + solo.learned)
+    split = more >= -LOSS_MAX and parted.sampled - solo.sampled > MARGIN
+    return SplitDecision(
+        split=split, solo=solo, parted=parted, reason=_reason(work, solo, parted, split=split)
+    )
+
+
+def _reason(work: Work, solo: ArmForecast, parted: ArmForecast, *, split: bool) -> str:
+    alone, both = solo.forecast + solo.learned, parted.forecast + parted.learned
+    about = f"({work.part_count} parts, complexity {work.x:.2f})"
+    if split and both <= alone:
+        return f"split is expected to be worth {both:.2f}, alone {alone:.2f}, and tried {about}"
+    first, second = f"split is expected to be worth {both:.2f}", f"alone {alone:.2f}"
+    if not split:
+        first, second = f"alone is expected to be worth {alone:.2f}", f"split {both:.2f}"
+    return f"{first}, {second} {about}"
 
 
 def learn(tally: Tally, *, utility: float, expected: float) -> Tally:
@@ -186,9 +252,21 @@ def learn(tally: Tally, *, utility: float, expected: float) -> Tally:
     return Tally(n=FADE * tally.n + 1.0, total=FADE * tally.total + utility - expected)
 
 
-def _arm(work: Work, arm: Arm, table: SplitTable, rates: Rates, rng: Random) -> ArmForecast:
-    promised = forecast(work, arm, rates)
-    at = bin_of(work.x)
+def ease_learn(tally: Tally, ease: float) -> Tally:
+    """Return the cell of how much easier parts are, own or pooled, after one split."""
+    return Tally(n=FADE * tally.n + 1.0, total=FADE * tally.total + ease)
+
+
+def _ease(table: SplitTable) -> tuple[float, float]:
+    """Return how much easier parts are believed to be than the whole, and how unsure that is."""
+    pooled, own = table.pooled_ease, table.ease
+    usual = (pooled.total + EASE_START_N * EASE_START) / (pooled.n + EASE_START_N)
+    mean = (own.total + EASE_SHRINK_N * usual) / (own.n + EASE_SHRINK_N)
+    return mean, EASE_SD / math.sqrt(own.n / EASE_SHRINK_N + 1.0)
+
+
+def _learned(table: SplitTable, arm: Arm, at: int) -> tuple[float, float]:
+    """Return how far an arm's forecast has been wrong, and how many results say so."""
     pooled = table.pooled.get((arm, at), Tally())
     prior = pooled.total / (pooled.n + SHRINK_N)
     n = total = 0.0
@@ -196,6 +274,4 @@ def _arm(work: Work, arm: Arm, table: SplitTable, rates: Rates, rng: Random) -> 
         cell = table.own.get((arm, near), Tally())
         n += weight * cell.n
         total += weight * cell.total
-    learned = (total + SHRINK_N * prior) / (n + SHRINK_N)
-    noise = EXPLORE * NOISE_SD / math.sqrt(n + SHRINK_N) * rng.gauss(0.0, 1.0)
-    return ArmForecast(forecast=promised, learned=learned, sampled=promised + learned + noise)
+    return (total + SHRINK_N * prior) / (n + SHRINK_N), n

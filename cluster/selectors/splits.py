@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster.core.auction import BidTerms
-from cluster.core.splitting import BINS, Arm, Rates, SplitTable, Tally
+from cluster.core.splitting import BINS, EASE, Arm, Rates, SplitTable, Tally
 from cluster.models import SplitCell
 
 
@@ -13,10 +13,21 @@ def split_table(*, workspace_id: str, domain: str) -> SplitTable:
     rows = SplitCell.objects.filter(workspace_id=workspace_id, domain__in={domain, ""})
     own: dict[tuple[Arm, int], Tally] = {}
     pooled: dict[tuple[Arm, int], Tally] = {}
+    ease: dict[str, Tally] = {}
     for row in rows:
-        cells = pooled if not row.domain else own
-        cells[Arm(row.arm), row.bin] = Tally(n=row.n, total=row.total)
-    return SplitTable(own=own, pooled=pooled)
+        cell = Tally(n=row.n, total=row.total)
+        if row.arm == EASE:
+            ease[row.domain] = cell
+        else:
+            cells = pooled if not row.domain else own
+            cells[Arm(row.arm), row.bin] = cell
+    nothing = Tally()
+    return SplitTable(
+        own=own,
+        pooled=pooled,
+        ease=ease.get(domain, nothing),
+        pooled_ease=ease.get("", nothing),
+    )
 
 
 def terms_of(settings: Mapping[str, object]) -> BidTerms:
@@ -43,9 +54,17 @@ def rates_of(settings: Mapping[str, object]) -> Rates:
 
 
 def split_report(*, workspace_id: str) -> list[dict[str, Any]]:
-    """Return, by domain and complexity, how far each way of working beat its forecast."""
+    """Return, by domain and complexity, how far each way of working beat its forecast.
+
+    `ease` is how much easier parts were than the whole, in the domain: a part of m has its
+    complexity over m to the power of this.
+    """
     found: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in SplitCell.objects.filter(workspace_id=workspace_id).order_by("domain", "bin"):
+    cells = list(SplitCell.objects.filter(workspace_id=workspace_id).order_by("domain", "bin"))
+    ease = {row.domain: row.total / row.n for row in cells if row.arm == EASE and row.n}
+    for row in cells:
+        if row.arm == EASE:
+            continue
         line = found.setdefault(
             (row.domain, row.bin),
             {
@@ -55,6 +74,7 @@ def split_report(*, workspace_id: str) -> list[dict[str, Any]]:
                 "hi": (row.bin + 1) / BINS,
                 "solo": {"n": 0.0, "mean": None},
                 "split": {"n": 0.0, "mean": None},
+                "ease": ease.get(row.domain),
             },
         )
         mean = row.total / row.n if row.n else None

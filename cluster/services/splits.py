@@ -24,7 +24,7 @@ from cluster.core.types import (
 )
 from cluster.models import AgentNode, Family, MarketEntry, PhaseRecord, Reward, Task
 from cluster.selectors.spine import own_cost
-from cluster.selectors.splits import rates_of
+from cluster.selectors.splits import rates_of, split_table
 from cluster.services.rewards import reward_write
 from cluster.services.settlement import score_settle
 
@@ -58,18 +58,35 @@ def arm_keep(*, task: Task, view: TaskView, score: float, now: datetime) -> None
     rates = rates_of(task.workspace.settings)
     cost, time = _spent(task, sensed, now)
     worth = splitting.utility(score, cost=cost, time=time, rates=rates)
+    ease = splitting.ease_of(sensed.complexity, _complexities(task)) if scaled.split else None
+    if ease is not None:
+        _keep(task, sensed, arm=splitting.EASE, at=0, off=ease)
+    table = split_table(workspace_id=str(task.workspace_id), domain=sensed.main_domain)
+    off = worth - splitting.forecast(work, arm, rates, table)
+    _keep(task, sensed, arm=arm.value, at=splitting.bin_of(sensed.complexity), off=off)
+
+
+def _keep(task: Task, sensed: Sensed, *, arm: str, at: int, off: float) -> None:
+    """Add one result to a cell of the work's domain, and to the one of all domains."""
+    values = {
+        "workspace": task.workspace_id,
+        "domain": sensed.main_domain,
+        "arm": arm,
+        "bin": at,
+        "off": off,
+        "fade": splitting.FADE,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _KEEP,
-            {
-                "workspace": task.workspace_id,
-                "domain": sensed.main_domain,
-                "arm": arm.value,
-                "bin": splitting.bin_of(sensed.complexity),
-                "off": worth - splitting.forecast(work, arm, rates),
-                "fade": splitting.FADE,
-            },
-        )
+        cursor.execute(_KEEP, values)
+
+
+def _complexities(task: Task) -> list[float]:
+    """Return how complex the parts of this cycle were sensed to be; none where no model looked."""
+    rows = PhaseRecord.objects.filter(
+        task__parent=task, task__parent_cycle=task.cycle, phase=Phase.SENSE.value, cycle=1
+    )
+    told = [value_load(Sensed, row) for row in rows.values_list("result", flat=True)]
+    return [one.complexity for one in told if one.source == "model"]
 
 
 def families_lock(*, task: Task, view: TaskView, node_id: str | None) -> None:

@@ -203,11 +203,15 @@ class MarketEntry(models.Model):
 
 
 class SplitCell(models.Model):
-    """How far the forecast of one way to work was off, by domain and sixth of complexity."""
+    """How far the forecast of one way to work was off, by domain and sixth of complexity.
+
+    Of the arm `ease` there is one cell a domain: how much easier parts were than the whole.
+    """
 
     class Arm(models.TextChoices):
         SOLO = "solo", "Alone"
         SPLIT = "split", "Split"
+        EASE = "ease", "How much easier parts are"
 
     workspace = models.ForeignKey(
         "access.Workspace", on_delete=models.CASCADE, related_name="split_cells"
@@ -216,7 +220,9 @@ class SplitCell(models.Model):
     arm = models.CharField(max_length=5, choices=Arm.choices)
     bin = models.PositiveSmallIntegerField(help_text="0 … 5: sixths of the complexity")
     n = models.FloatField(default=0, help_text="Results, fading.")
-    total = models.FloatField(default=0, help_text="Sum of utility minus forecast, fading.")
+    total = models.FloatField(
+        default=0, help_text="Sum of utility minus forecast, or of ease, fading."
+    )
 
     workspace_id: uuid.UUID
 

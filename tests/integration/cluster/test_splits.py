@@ -352,6 +352,9 @@ def test_planner_parts_and_merge_are_charged_to_the_whole_and_to_splitting(
     # The usual run cost .5: the whole was worth far less than its score, and less than forecast.
     assert cell.n == 1
     assert cell.total < -0.15
+    # Work of .95 in two parts of .1 each: as much easier as is believed of anything.
+    (own,) = SplitCell.objects.filter(arm="ease").exclude(domain="")
+    assert (own.domain, own.bin, own.n, own.total) == ("general", 0, 1.0, 1.0)
     assert_all_let_go()
 
 

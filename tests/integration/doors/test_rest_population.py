@@ -204,6 +204,7 @@ def test_what_splitting_was_worth_is_told_by_domain_and_complexity(tenant: Any) 
     for where, arm, n, total in (
         (tenant.workspace_id, "solo", 4.0, -0.8),
         (tenant.workspace_id, "split", 2.0, 0.5),
+        (tenant.workspace_id, "ease", 2.0, 1.5),
         (make_tenant().workspace_id, "split", 9.0, 9.0),
     ):
         SplitCell.objects.create(
@@ -219,6 +220,7 @@ def test_what_splitting_was_worth_is_told_by_domain_and_complexity(tenant: Any) 
                 "hi": pytest.approx(4 / 6),
                 "solo": {"n": 4.0, "mean": -0.2},
                 "split": {"n": 2.0, "mean": 0.25},
+                "ease": 0.75,
             }
         ],
         "next": None,
