@@ -48,7 +48,6 @@ class AgentNodeAdmin(ClusterAdmin):
         "named",
         row("family"),
         badge("state", _STATE),
-        "believed",
         "mean_score",
         "task_count",
         usd("cost_usd"),
@@ -92,11 +91,6 @@ class AgentNodeAdmin(ClusterAdmin):
     @display(description="agent")
     def named(self, node: AgentNode) -> str:
         return str(node.agent)
-
-    @display(description="chance", ordering="m")
-    def believed(self, node: AgentNode) -> str:
-        belief = standing.node_belief(node)
-        return f"{belief.p:.0%} ({belief.low:.0%} to {belief.high:.0%})"
 
     @display(description="mean score")
     def mean_score(self, node: AgentNode) -> str:

@@ -128,11 +128,6 @@ def _seen(node_ids: Sequence[UUID], domain: str | None) -> dict[UUID, float]:
     return dict(rows.values_list("node_id", "n"))
 
 
-def node_belief(node: AgentNode) -> Belief:
-    """Return what is believed of a node at large."""
-    return belief_of(node.m + node.family.m, node.v + node.family.v)
-
-
 def node_beliefs(*, node: AgentNode, limit: int = 50) -> list[dict[str, Any]]:
     """Return what is believed of a node in each domain it has worked in, surest skill first."""
     rows = Capability.objects.filter(node=node).select_related("domain").order_by("-n", "pk")

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from knowledge import selectors, wiring
 from knowledge.admin.base import REFUSALS
+from knowledge.core.errors import DocumentRejected
 from knowledge.models import Collection, Document, Reembedding
 from loomsite.access.admin import once
 from loomsite.access.admin.base import LoomAdmin
@@ -40,6 +41,8 @@ class EmbeddingPages(LoomAdmin):
         )
         left = self.failed_count(collection)
         said = f"Queued: {count} document{'' if count == 1 else 's'} will be read again."
+        if left and not count:
+            raise DocumentRejected(f"None of the {left} can be read again: upload them anew.")
         return said if not left else f"{said} {left} cannot: upload them again."
 
     def embedding_view(self, request: HttpRequest, collection: Any) -> HttpResponse:
