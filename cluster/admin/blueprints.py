@@ -177,9 +177,11 @@ class BlueprintAdmin(ClusterAdmin):
 
     def evidence_view(self, request: HttpRequest, blueprint: Blueprint) -> HttpResponse:
         """Show what a version's agents did, and what happened to it."""
-        nodes = AgentNode.objects.filter(blueprint=blueprint).select_related("agent", "family")
+        nodes = AgentNode.objects.filter(blueprint=blueprint).select_related("agent")
         shown = list(nodes.order_by("-created_at", "pk")[:_NODES_SHOWN])
-        recent = standing.recent_of([node.pk for node in shown])
+        ids, home = [node.pk for node in shown], str(self.workspace_id_of(blueprint))
+        recent = standing.recent_of(ids)
+        beliefs = standing.beliefs_at_large(workspace_id=home, node_ids=ids)
         return self.page(
             request,
             "blueprint_evidence",
@@ -187,7 +189,7 @@ class BlueprintAdmin(ClusterAdmin):
             row=blueprint,
             here="evidence",
             nodes=[
-                {"node": node, "belief": standing.node_belief(node), "recent": recent[node.pk]}
+                {"node": node, "belief": beliefs[node.pk], "recent": recent[node.pk]}
                 for node in shown
             ],
             events=BlueprintEvent.objects.filter(blueprint=blueprint)[:_EVENTS_SHOWN],

@@ -128,6 +128,13 @@ def _seen(node_ids: Sequence[UUID], domain: str | None) -> dict[UUID, float]:
     return dict(rows.values_list("node_id", "n"))
 
 
+def beliefs_at_large(*, workspace_id: str, node_ids: Sequence[UUID]) -> dict[UUID, Belief]:
+    """Return what is believed of each of a workspace's nodes over all kinds of work."""
+    nodes = AgentNode.objects.filter(workspace_id=workspace_id, pk__in=node_ids)
+    told = beliefs_of(workspace_id=workspace_id, nodes=nodes, domain=None)
+    return {node.pk: belief_of(*belief) for node, belief in told}
+
+
 def node_beliefs(*, node: AgentNode, limit: int = 50) -> list[dict[str, Any]]:
     """Return what is believed of a node in each domain it has worked in, surest skill first."""
     rows = Capability.objects.filter(node=node).select_related("domain").order_by("-n", "pk")

@@ -71,6 +71,13 @@ class Visit:
         assert answer is not None
         assert answer.status == 200, f"{path}: {answer.status}"
 
+    def too_wide(self) -> int:
+        """Return by how many pixels the page scrolls sideways."""
+        return self.page.evaluate(
+            "Math.max(...[document.documentElement, document.querySelector('#main')]"
+            ".map((each) => each.scrollWidth - each.clientWidth))"
+        )
+
     def sign_in(self, password: str) -> None:
         self.open("")
         self.page.fill("[name=username]", "admin")
@@ -92,16 +99,18 @@ def visit(stack: Stack) -> Iterator[Visit]:
         browser.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 420)])
 def test_every_main_page_opens_without_a_complaint_or_a_request_elsewhere(
-    theme, stack: Stack, visit: Visit
+    theme, width, stack: Stack, visit: Visit
 ) -> None:
     visit.page.emulate_media(color_scheme=theme)
+    visit.page.set_viewport_size({"width": width, "height": 900})
     visit.sign_in(stack.admin_password)
 
     for path in _MAIN_PAGES:
         visit.open(path)
         expect(visit.page.locator("h1").first).to_be_visible()
+        assert visit.too_wide() <= 0, path
 
     assert visit.troubles == []
 

@@ -49,15 +49,17 @@ def _agent(visit: Visit) -> str:
     return page.url.split("/agent/")[1].split("/")[0]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 420)])
 def test_every_page_of_curation_opens_without_a_complaint_or_a_request_elsewhere(
-    theme, visit: Visit
+    theme, width, visit: Visit
 ) -> None:
     visit.page.emulate_media(color_scheme=theme)
+    visit.page.set_viewport_size({"width": width, "height": 900})
 
     for path in _PAGES:
         visit.open(path)
         expect(visit.page.locator("h1").first).to_be_visible()
+        assert visit.too_wide() <= 0, path
 
     assert visit.troubles == []
 

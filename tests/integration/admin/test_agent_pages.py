@@ -9,7 +9,7 @@ from agents.services.agents import agent_create, agent_update
 from cluster.core import market, skill
 from cluster.core.market import Work
 from cluster.models import Domain, MarketEntry, Task
-from cluster.selectors.standing import leaderboard
+from cluster.selectors.standing import beliefs_at_large, leaderboard
 from cluster.services.books import book_load, family_evidence_set, node_evidence_set
 from cluster.services.population import node_create
 from loomsite.access.models import AuditEntry, Workspace
@@ -52,6 +52,10 @@ def test_the_leaderboard_puts_the_surer_of_two_equals_first_and_keeps_its_bands(
     assert new.high - new.low > sure.high - sure.low
     assert bad.p < 0.5 < sure.p
     assert leaderboard(workspace_id=str(home.pk), domain="nowhere") == []
+    at_large = leaderboard(workspace_id=str(home.pk))
+    told = beliefs_at_large(workspace_id=str(home.pk), node_ids=[node.pk for node in nodes])
+    assert told == {line.node_id: line.belief for line in at_large}
+    assert beliefs_at_large(workspace_id=str(home.pk), node_ids=[]) == {}
 
 
 def test_the_leaderboard_tells_forecast_from_what_came(home, client) -> None:
