@@ -43,6 +43,7 @@ Memory = memory.Memory
 memory_index = memory.memory_index
 memories_show = memory.memories_show
 memories_drop = memory.memories_drop
+memories_forget = memory.memories_forget
 
 
 engines = Engines(conf.load)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.core.errors import NotFound
-from agents.models import Agent, MemoryEntry
+from agents.models import Agent, MemoryEntry, MemoryRevision
 from agents.services import rules
 from agents.store import memories
 from knowledge import wiring as knowledge
@@ -143,8 +143,12 @@ def memories_erase(
     subject: str | None = None,
     scope: str | None = None,
     scope_id: str = "",
+    keep_embeddings: bool = False,
 ) -> int:
     """Remove all that is remembered about a subject, or in a scope, and return how many entries.
+
+    What was made of their texts goes too: cached vectors unless `keep_embeddings`, and a job makes
+    those of entries anew that were made with the text of one before them.
 
     Raises:
         InputInvalid: Neither is named, or the scope cannot be.
@@ -160,11 +164,20 @@ def memories_erase(
         rows = rows.filter(scope=scope, scope_id=scope_id)
     with transaction.atomic():
         ids = list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
-        _erase(workspace_id, ids)
+        _erase(workspace_id, ids, keep_embeddings=keep_embeddings)
     return len(ids)
 
 
-def _erase(workspace_id: str, ids: Sequence[UUID]) -> None:
+def _erase(workspace_id: str, ids: Sequence[UUID], *, keep_embeddings: bool = False) -> None:
+    if not keep_embeddings:
+        said: dict[str, list[str]] = {str(pk): [] for pk in ids}
+        revisions = MemoryRevision.objects.filter(memory__in=ids, before__has_key="text")
+        for pk, text in revisions.values_list("memory_id", "before__text"):
+            said[str(pk)].append(text)
+        followers = knowledge.memories_forget(workspace_id=workspace_id, texts=said)
+        MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=followers).update(
+            indexed=False
+        )
     knowledge.memories_drop(workspace_id=workspace_id, memory_ids=[str(pk) for pk in ids])
     MemoryEntry.objects.filter(workspace_id=workspace_id, pk__in=ids).delete()
 

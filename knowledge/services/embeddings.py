@@ -56,6 +56,14 @@ def texts_keep(*, texts: Iterable[str], embedder: Embedder) -> None:
             pass
 
 
+def embeddings_forget(*, texts: Iterable[str]) -> None:
+    """Take the vectors of these texts out of the cache, by whatever model they are."""
+    CachedEmbedding.objects.filter(
+        model_id__in=EmbeddingModel.objects.values("id"),
+        digest__in=sorted({digest_of(text) for text in texts}),
+    ).delete()
+
+
 def digest_of(text: str) -> bytes:
     """Return the name of a text's vectors in the cache."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

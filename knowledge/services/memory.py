@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from knowledge.core.analysis import term_counts
+from knowledge.core.neighbours import embedding_texts
 from knowledge.models import Chunk, Collection, Document, EmbeddingModel
 from knowledge.selectors import scope_slug
-from knowledge.services.embeddings import INDEX_JOB
+from knowledge.services.embeddings import INDEX_JOB, embeddings_forget
 from knowledge.store import statistics, vectors, writing
 from knowledge.store.rows import rows
 
@@ -97,6 +98,36 @@ def memories_drop(*, workspace_id: UUID | str, memory_ids: Sequence[str]) -> Non
             row.delete()
 
 
+def memories_forget(*, workspace_id: UUID | str, texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Take what was made of memories' texts out of the cache, before they are dropped.
+
+    Args:
+        workspace_id: Whose.
+        texts: What each memory said before it was changed, by its id; what it says is known.
+
+    Returns:
+        The ids of those that follow one of them: their vectors were made with it.
+    """
+    own = {row.external_id: row for row in _documents(workspace_id, list(texts))}
+    before = _documents(
+        workspace_id, [row.metadata["follows"] for row in own.values() if "follows" in row.metadata]
+    )
+    said_before = dict(before.values_list("external_id", "text"))
+    after = _memories(workspace_id).filter(metadata__follows__in=list(own))
+    followers = list(after.values_list("external_id", "text", "metadata__follows"))
+    made: set[str] = set()
+    for memory_id, row in own.items():
+        said = [row.text, *texts[memory_id]]
+        earlier = said_before.get(row.metadata.get("follows", ""), "")
+        later = [text for _, text, follows in followers if follows == memory_id]
+        made.update(name for text in said for name in embedding_texts(text, earlier))
+        made.update(
+            name for text in said for after in later for name in embedding_texts(after, text)[1:]
+        )
+    embeddings_forget(texts=made)
+    return [memory_id for memory_id, _, _ in followers if memory_id not in texts]
+
+
 def _collection(workspace_id: UUID | str, scope: str) -> Collection:
     """Return a scope's collection, held so that nobody removes it as empty meanwhile."""
     while True:
@@ -111,11 +142,14 @@ def _collection(workspace_id: UUID | str, scope: str) -> Collection:
 
 
 def _documents(workspace_id: UUID | str, memory_ids: Sequence[str]) -> QuerySet[Document]:
+    return _memories(workspace_id).filter(external_id__in=list(memory_ids))
+
+
+def _memories(workspace_id: UUID | str) -> QuerySet[Document]:
     return Document.objects.filter(
         collection__in=Collection.objects.filter(
             workspace_id=workspace_id, kind=Collection.Kind.MEMORY
-        ),
-        external_id__in=list(memory_ids),
+        )
     )
 
 

@@ -63,7 +63,7 @@ class Command(MeasuringCommand):
                 "recall_ms": round((monotonic() - began) * 1000 / max(count, 1), 1),
             }
         finally:
-            memories_erase(workspace_id=workspace_id, subject=mark)
+            memories_erase(workspace_id=workspace_id, subject=mark, keep_embeddings=True)
 
 
 def _remember(workspace_id: str, mark: str, scope: str, line: Line) -> str:

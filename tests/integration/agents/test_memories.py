@@ -9,7 +9,15 @@ from agents.services import memories
 from agents.store.memories import WORKSPACE, DbMemory
 from knowledge import wiring as knowledge
 from knowledge.core.errors import CollectionMissing, DocumentMissing
-from knowledge.models import ChunkTerms, Collection, Document, Posting
+from knowledge.models import (
+    CachedEmbedding,
+    ChunkTerms,
+    ChunkVector,
+    Collection,
+    Document,
+    Posting,
+)
+from knowledge.services.embeddings import digest_of
 from loomsite.access.core.errors import InputInvalid
 from tests.factories.agents import make_run, make_workspace, open_fence
 
@@ -122,6 +130,29 @@ def test_a_subject_is_exported_and_erased_with_all_that_was_derived():
     assert ChunkTerms.objects.filter(collection_id__in=numbers).count() == 1
     assert Posting.objects.filter(collection_id__in=numbers).count() == 2
     assert len(recalled(other, "Ann Bo")) == 2
+
+
+def test_what_was_made_of_an_erased_text_is_not_kept_either():
+    workspace_id = make_workspace()
+    talk = {"scope": "session", "scope_id": "s"}
+    ids = [
+        wiring.memory_remember(workspace_id=workspace_id, text=text, subject=subject, **talk)
+        for text, subject in (("Hello.", ""), ("Ann is ill.", "ann"), ("Get well.", ""))
+    ]
+    wiring.memory_edit(workspace_id=workspace_id, memory_id=ids[1], actor="x", text="Ann is well.")
+    before = vector_of(ids[2])
+
+    memories.memories_erase(workspace_id=workspace_id, subject="ann")
+
+    kept = {bytes(digest) for digest in CachedEmbedding.objects.values_list("digest", flat=True)}
+    assert kept == {digest_of("Hello."), digest_of("Get well.")}
+    assert wiring.memories_index() == 1  # the one that was made with the erased text
+    assert vector_of(ids[2]) != before
+    assert recalled(workspace_id, "well", **talk)[0] == "Get well."
+
+
+def vector_of(memory_id):
+    return list(ChunkVector.objects.get(chunk__document__external_id=memory_id).vector)
 
 
 def test_nothing_is_erased_without_a_subject_or_a_scope():
