@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from cluster.core import factors, lifecycle, market, skill
 from cluster.core.checks import CheckResult, step_of
 from cluster.core.market import Book, Learned, Work
@@ -14,7 +16,7 @@ from cluster.core.posterior import Gaussian
 from cluster.core.rewards import rest_of
 from cluster.core.steps import Settle
 from cluster.core.types import Adapted, Sensed, Verdict
-from cluster.models import MarketEntry, Task
+from cluster.models import AgentNode, MarketEntry, Task
 from cluster.selectors.books import OpenBook
 from cluster.selectors.step_checks import steps_settled
 from cluster.services.books import (
@@ -90,8 +92,9 @@ def score_settle(
     """
     known = _learned(task, node_id, sensed, *(fresh or (score, 1.0)))
     held, family, node = known.held, known.held.family, known.held.node
-    family.hard_errors, family.retry_at = 0, None
-    node_answered(node=node)
+    if evaluation == 0:  # a later word says nothing about who can be reached now
+        family.hard_errors, family.retry_at = 0, None
+        node_answered(node=node)
     policy = growth_policy(known.opened.settings)
     event = node_scored(node=node, task=task, score=score, policy=policy, now=now)
     terms = {**known.terms, "score": score, "life": event}
@@ -113,6 +116,21 @@ def score_settle(
         forecast=forecast,
     )
     return terms
+
+
+def node_reached(*, node_id: str) -> None:
+    """Close the circuits of a node that answered, and of its line, though nobody scored it.
+
+    Errors on either side of an answer are not errors in a row.
+    """
+    waits = Q(hard_errors__gt=0) | Q(family__hard_errors__gt=0)
+    if not AgentNode.objects.filter(waits, id=node_id).exists():
+        return
+    held = standing_lock(node_id=node_id, main=None)
+    node_answered(node=held.node)
+    held.node.save(update_fields=[*CIRCUIT_FIELDS])
+    held.family.hard_errors, held.family.retry_at = 0, None
+    held.family.save(update_fields=[*CIRCUIT_FIELDS])
 
 
 def step_settle(

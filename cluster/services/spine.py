@@ -59,7 +59,7 @@ from cluster.services.journal import (
     task_save,
 )
 from cluster.services.rewards import reward_write
-from cluster.services.settlement import verdict_settle
+from cluster.services.settlement import node_reached, verdict_settle
 from cluster.services.splits import arm_keep, families_lock, parts_settle
 from cluster.services.step_checks import learns_online
 from cluster.services.waiting import ask, child_create, delegate, park, review
@@ -323,6 +323,8 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
         adapted = verdict_settle(
             task=task, step=step, sensed=view.sensed, predicted=predicted, now=now
         )
+    if adapted.settled == 0 and (reached := _answered_by(view)):
+        node_reached(node_id=reached)
     score = step.verdict.score if step.verdict.verified else None
     parts_settle(task=task, view=view, score=score, now=now)
     if score is not None and not step.hard_error:
@@ -337,6 +339,13 @@ def _settle(task: Task, step: Settle, view: TaskView, now: datetime) -> Adapted:
         _count(task, view.matched.node_id, view.executed.cost.cost_usd)
     slot_release(task=task, now=now)
     return adapted
+
+
+def _answered_by(view: TaskView) -> str | None:
+    """Return the winner where its own run ended with an answer."""
+    if view.matched is None or view.executed is None or not view.executed.run_id:
+        return None
+    return view.matched.node_id if view.executed.stop == "answered" else None
 
 
 def _count(task: Task, node_id: str, cost_usd: Decimal) -> None:

@@ -22,6 +22,7 @@ from cluster.core.errors import (
     TaskConflict,
     TaskInvalid,
 )
+from cluster.core.phases import adapt
 from cluster.core.rewards import checked_score
 from cluster.core.steps import Finish
 from cluster.core.submission import Submission, submission_read, task_id_read, text_problem
@@ -237,10 +238,12 @@ def task_feedback(
             "n"
         ]
         number = 0 if earlier is None else earlier + 1
-        # Whoever won a task that was split did none of the work that is rated.
+        # Whoever won a task that was split did none of the work that is rated, and an outage is
+        # nobody's skill.
         executed = value_load(Executed, records[Phase.EXECUTE])
         matched = value_load(Matched, records[Phase.MATCH])
-        node_id = matched.node_id if executed.run_id else None
+        worked = executed.run_id and not adapt.failed_hard(executed)
+        node_id = matched.node_id if worked else None
         part = ScorePart(
             source="person", name=actor, score=value, weight=PERSON_WEIGHT, detail=comment
         )

@@ -7,9 +7,14 @@ HARD = frozenset({"unavailable", "timed_out"})
 BROKEN = frozenset({"agents.model_refused", "agents.model_error", "agents.model_reply_invalid"})
 
 
+def failed_hard(executed: Executed) -> bool:
+    """Tell whether a run ended by what its endpoint did: that says nothing about skill."""
+    return executed.stop in HARD or executed.error_code in BROKEN
+
+
 def step(matched: Matched, scaled: Scaled, executed: Executed, verdict: Verdict) -> Settle:
     """Return the settlement; it names nobody where there is nothing to learn about anybody."""
-    if executed.stop in HARD or executed.error_code in BROKEN:
+    if failed_hard(executed):
         return Settle(
             verdict=verdict, node_id=matched.node_id, hard_error=True, reason=executed.error_code
         )

@@ -142,6 +142,38 @@ def test_outages_open_the_circuit_with_a_reason_and_never_touch_the_place(
     assert node("eve").hard_errors == 0
 
 
+def test_an_answer_that_nobody_scored_ends_a_row_of_errors_too(workspace_id: str) -> None:
+    nodes(workspace_id, "ada", "bob", "eve")
+    outage = FakeWorld(run=lambda _v, _s: failed(stop="timed_out", error_code="agents.timed_out"))
+
+    for world in (outage, FakeWorld(), outage):
+        submit(workspace_id, agent="eve", max_cycles=1)
+        work(world)
+
+    row = node("eve")
+    assert (row.hard_errors, row.retry_at) == (1, None)
+    family = Family.objects.get(pk=row.family_id)
+    assert (family.hard_errors, family.retry_at) == (1, None)
+    assert history("eve") == ["born"]
+
+
+def test_a_persons_word_on_an_outage_touches_neither_skill_nor_circuit(workspace_id: str) -> None:
+    nodes(workspace_id, "ada", "bob", "eve")
+    (good,) = ask(workspace_id, "eve", 0.9)
+    before = node("eve").evidence
+    outage = FakeWorld(run=lambda _v, _s: failed(stop="timed_out", error_code="agents.timed_out"))
+    lost = [submit(workspace_id, agent="eve", max_cycles=1) for _ in range(2)]
+    work(outage)
+
+    task_feedback(workspace_id=workspace_id, task_id=lost[0], score=0.0, actor="ada")
+    row = node("eve")
+    assert (row.hard_errors, row.scored_n, row.evidence) == (2, 1, before)
+
+    task_feedback(workspace_id=workspace_id, task_id=good, score=0.8, actor="ada")
+    row = node("eve")
+    assert (row.hard_errors, row.scored_n, row.evidence == before) == (2, 1.98, False)
+
+
 def test_a_busy_node_is_judged_when_it_is_done_by_the_look_at_its_health(
     workspace_id: str,
 ) -> None:
