@@ -73,11 +73,13 @@ def check_external_id(external_id: str) -> str:
     """Return the name of a document when it can be one.
 
     Raises:
-        DocumentRejected: It is blank, too long, or holds a null byte.
+        DocumentRejected: It is blank, too long, or nothing that Postgres can store.
     """
-    if not external_id.strip() or len(external_id) > MAX_EXTERNAL_ID or "\x00" in external_id:
+    storable = "\x00" not in external_id and not _SURROGATE.search(external_id)
+    if not external_id.strip() or len(external_id) > MAX_EXTERNAL_ID or not storable:
         raise DocumentRejected(
-            f"external_id must have 1 to {MAX_EXTERNAL_ID} characters, and no null byte."
+            f"external_id must have 1 to {MAX_EXTERNAL_ID} characters, no null byte among them and "
+            "no half of a surrogate pair."
         )
     return external_id
 

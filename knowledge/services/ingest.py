@@ -5,6 +5,7 @@ memory all at once: what an ingest takes depends on the text of its longest docu
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
@@ -15,7 +16,6 @@ from django.utils import timezone
 from knowledge.core.errors import DocumentBusy, DocumentRejected, KnowledgeError
 from knowledge.core.ports import Embedder
 from knowledge.core.preparing import (
-    MAX_EXTERNAL_ID,
     PreparedDocument,
     check_external_id,
     clean,
@@ -317,12 +317,11 @@ def _fail(
     collection: CollectionRef,
 ) -> IngestResult:
     """Note why a document was not ingested; an earlier version of it is still found."""
-    external_id = clean(item.external_id)[:MAX_EXTERNAL_ID].strip()
     document_id: str | None = None
-    if external_id:
+    with suppress(DocumentRejected):  # a name that is none leaves no row: cut, it may be another's
         row, _ = Document.objects.update_or_create(
             collection_id=collection.id,
-            external_id=external_id,
+            external_id=check_external_id(item.external_id),
             defaults={
                 "status": Document.Status.FAILED,
                 "error": str(error),

@@ -136,6 +136,18 @@ def test_a_failed_new_version_leaves_the_old_one_findable():
     assert shelf.put_texts({"a": "A loom."})[0].status == "ready"
 
 
+def test_a_name_that_is_none_leaves_no_row_and_no_mark_on_another_document():
+    shelf = make_shelf()
+    longest = "x" * 500
+    shelf.put_texts({longest: "A loom.", "ab": "A sail."})
+
+    results = shelf.put_texts({longest + "y": "Other.", "a\x00b": "Other.", "a\ud800b": "Other."})
+
+    assert [(item.status, item.document_id) for item in results] == [("failed", None)] * 3
+    rows = Document.objects.order_by("external_id").values_list("external_id", "status")
+    assert list(rows) == [("ab", "ready"), (longest, "ready")]
+
+
 def test_the_same_external_id_twice_in_a_batch_gives_the_later_text():
     shelf = make_shelf()
 
