@@ -75,13 +75,18 @@ def check_external_id(external_id: str) -> str:
     Raises:
         DocumentRejected: It is blank, too long, or nothing that Postgres can store.
     """
-    storable = "\x00" not in external_id and not _SURROGATE.search(external_id)
-    if not external_id.strip() or len(external_id) > MAX_EXTERNAL_ID or not storable:
+    if not is_external_id(external_id):
         raise DocumentRejected(
             f"external_id must have 1 to {MAX_EXTERNAL_ID} characters, no null byte among them and "
             "no half of a surrogate pair."
         )
     return external_id
+
+
+def is_external_id(external_id: str) -> bool:
+    """Return whether a document can have this name."""
+    storable = "\x00" not in external_id and not _SURROGATE.search(external_id)
+    return storable and bool(external_id.strip()) and len(external_id) <= MAX_EXTERNAL_ID
 
 
 def clean(text: str) -> str:

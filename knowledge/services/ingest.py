@@ -22,6 +22,7 @@ from knowledge.core.preparing import (
     clean_values,
     cut,
     digest_of,
+    is_external_id,
     slices,
 )
 from knowledge.core.types import DocumentInput, LoadedText
@@ -119,7 +120,9 @@ def _batch_ingest(
     results: dict[str, IngestResult] = {}
     prepared: dict[str, PreparedDocument] = {}
     engines = engines_now()
-    stored = _stored(names, collection_id=collection.id, engines=engines)
+    stored = _stored(
+        list(filter(is_external_id, names)), collection_id=collection.id, engines=engines
+    )
     batch.reverse()
     while batch:
         item = batch.pop()
