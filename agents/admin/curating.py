@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils import timezone
 
 from agents import wiring
@@ -151,7 +152,7 @@ class CurationPages(AgentsAdmin):
             answer = self._merge(request, home, ids)
             if answer is not None:
                 return answer
-        rows = [self._own(home, pk) for pk in ids] if home else []
+        rows = self._all_own(home, ids) if home else []
         best = max(rows, key=lambda row: (row.importance, row.created_at), default=None)
         return self.page(
             request,
@@ -165,6 +166,14 @@ class CurationPages(AgentsAdmin):
 
     def _own(self, home: Workspace, pk: str) -> MemoryEntry:
         return self.member_or_404(MemoryEntry.objects.filter(workspace=home), pk)
+
+    def _all_own(self, home: Workspace, ids: Sequence[str]) -> list[MemoryEntry]:
+        """Return these entries in their order, read at once; one that is missing is a 404."""
+        try:
+            found = MemoryEntry.objects.filter(workspace=home).in_bulk([UUID(pk) for pk in ids])
+            return [found[UUID(pk)] for pk in ids]
+        except (ValueError, KeyError):
+            raise Http404 from None
 
     def _merge(
         self, request: HttpRequest, home: Workspace, ids: Sequence[str]

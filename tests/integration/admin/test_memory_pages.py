@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents import wiring
@@ -128,6 +130,27 @@ def test_entries_are_merged_into_one(client, home) -> None:
         MemoryEntry.objects.filter(valid_until__isnull=True).values_list("text", flat=True)
     ) == ["Ada: tea."]
     assert AuditEntry.objects.get(action="memoryentry.merge").reason == "twice"
+
+
+def test_merging_many_costs_no_more_queries_and_is_done_once(client, home) -> None:
+    rows = [_entry(home, f"Ada owns {count} looms.") for count in range(6)]
+    ids = [str(row.pk) for row in rows]
+    client.get(_url("merge"), {"ids": ids[0]})
+
+    counts = []
+    for chosen in (ids[:2], ids):
+        with CaptureQueriesContext(connection) as queries:
+            shown = client.get(_url("merge"), {"ids": ",".join(chosen)})
+        counts.append(len(queries))
+    form = {"workspace": "home", "ids": ",".join(ids), "text": "Ada owns looms.", "reason": "dear"}
+    client.post(_url("merge"), form)
+    again = client.post(_url("merge"), form, follow=True)
+
+    assert shown.status_code == 200
+    assert counts[0] == counts[1] <= 15
+    assert again.status_code == 200
+    assert MemoryEntry.objects.filter(text="Ada owns looms.").count() == 1
+    assert client.get(_url("merge"), {"ids": "nonsense"}).status_code == 404
 
 
 def test_all_about_a_subject_is_exported_and_erased_once_it_is_as_many_as_was_seen(
