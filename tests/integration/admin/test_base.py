@@ -1,6 +1,7 @@
 """What all pages of the admin share: reasons, stale forms, diffs."""
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from agents.models import Agent, Scene
@@ -83,3 +84,30 @@ def test_a_form_that_is_stale_is_refused_once_and_then_replaces() -> None:
     assert 'value="mine"' in refused.content.decode()
     assert kept == "theirs"
     assert (saved.status_code, Scene.objects.get(pk=scene.pk).name) == (302, "mine")
+
+
+@pytest.mark.django_db
+def test_what_is_gone_forbidden_stale_or_no_question_is_said_in_words() -> None:
+    seeds = Seeds("alpha")
+    seeds.more()
+    client = signed_in(member(seeds.workspace.pk, "viewer"))
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(member(seeds.workspace.pk, "operator"))
+    tasks = reverse("admin:cluster_task_changelist")
+    gone = reverse("admin:agents_agent_do", args=[seeds.workspace.pk, "retire"])
+    kept = reverse("admin:agents_agent_do", args=[seeds.agent.pk, "retire"])
+
+    said = {
+        answer.status_code: answer.content.decode()
+        for answer in (
+            client.get(tasks, {"goal__iregex": "(a+)+"}),
+            client.post(kept, {"reason": "x"}),
+            client.post(gone, {"reason": "x"}),
+        )
+    }
+    stale = careful.post(kept, {"reason": "x"})
+
+    assert "This cannot be understood" in said[400]
+    assert "You may not see or do this" in said[403]
+    assert "was deleted meanwhile" in said[404]
+    assert (stale.status_code, b"This form is too old" in stale.content) == (403, True)
