@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 
-from cluster.core import market, skill
+from cluster.core import factors, market, skill
 from cluster.core.factors import Array, Space
 from cluster.core.market import LedgerEntry
+from cluster.core.posterior import Ema, averaged
 from cluster.core.skill import Standing
-from cluster.models import AgentNode, Family, MarketEntry
+from cluster.models import (
+    AgentNode,
+    Calibration,
+    Capability,
+    Domain,
+    Family,
+    Market,
+    MarketEntry,
+)
 from cluster.services.books import (
+    CALIBRATION_BINS,
     book_load,
     family_evidence_set,
     node_evidence,
@@ -28,12 +38,41 @@ FAMILY_FIELDS: Final = ("evidence", "tiled", "m", "v", "slope_m", "slope_v")
 NODE_FIELDS: Final = ("evidence", "own", "influence", "m", "v")
 
 
+_FORECASTS: Final = """
+WITH told AS (
+    SELECT d.id AS domain_id, least(floor(p * %(bins)s), %(bins)s - 1)::int AS bin, count(*) AS n,
+        sum(p) AS forecast, sum(score) AS score, sum((p - score) ^ 2) AS squared
+    FROM (
+        SELECT e.terms->>'domain' AS slug, (e.terms->>'predicted')::float8 AS p, e.score
+        FROM cluster_marketentry e JOIN cluster_family f ON f.id = e.family_id
+        WHERE f.workspace_id = %(workspace)s AND e.kind = 'score'
+    ) line
+    JOIN cluster_domain d ON d.workspace_id = %(workspace)s AND d.slug = line.slug
+    WHERE p IS NOT NULL GROUP BY 1, 2
+), compared AS (
+    SELECT coalesce(t.domain_id, c.domain_id) AS domain_id, coalesce(t.bin, c.bin) AS bin,
+        coalesce(t.n, 0) AS n, coalesce(t.forecast, 0) AS forecast, coalesce(t.score, 0) AS score,
+        coalesce(t.squared, 0) AS squared, greatest(
+            abs(coalesce(t.n, 0) - coalesce(c.n, 0)),
+            abs(coalesce(t.forecast, 0) - coalesce(c.forecast_sum, 0)),
+            abs(coalesce(t.score, 0) - coalesce(c.score_sum, 0)),
+            abs(coalesce(t.squared, 0) - coalesce(c.squared_error_sum, 0))) AS off
+    FROM told t FULL JOIN (
+        SELECT * FROM cluster_calibration WHERE workspace_id = %(workspace)s
+    ) c ON c.domain_id = t.domain_id AND c.bin = t.bin
+)
+SELECT b.domain_id, d.slug, b.bin, b.off::float8, b.n, b.forecast, b.score, b.squared
+FROM compared b JOIN cluster_domain d ON d.id = b.domain_id
+WHERE b.off > %(same)s ORDER BY d.slug, b.bin
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """One row that is not what the ledger says.
 
     Attributes:
-        family: Its slug.
+        family: Its slug; empty where the row is of the whole workspace.
         agent: Whose node it is; empty for the family's own row.
         off: How far the furthest of its numbers is from the ledger's; None where the ledger cannot
             say, since lines of it are gone.
@@ -84,6 +123,11 @@ def market_audit(*, workspace_id: str, rebuild: bool = False) -> Audit:
         lines += found.lines
         rebuilt += found.rebuilt
         drift += found.drift
+    if all(each.off is not None for each in drift):
+        with transaction.atomic():
+            off = _forecasts(workspace_id, rebuild=rebuild)
+        drift += off
+        rebuilt += len(off) if rebuild else 0
     return Audit(families=families, nodes=nodes, lines=lines, drift=tuple(drift), rebuilt=rebuilt)
 
 
@@ -146,6 +190,65 @@ def _compared(
             if rebuild:
                 node.m, node.v = skill.predict(at, standing, at.level)
                 node.save(update_fields=NODE_FIELDS)
+        drift += _records(family, node, standing, at, rebuild=rebuild)
+    return drift
+
+
+def _records(
+    family: Family, node: AgentNode, standing: Standing, at: Space, *, rebuild: bool
+) -> list[Drift]:
+    """Compare what people read of a node, domain by domain, with what its lines come to."""
+    lines = MarketEntry.objects.filter(family=family, node=node, kind="score").order_by("rev")
+    told: dict[str, Ema] = {}
+    for score, terms in lines.values_list("score", "terms"):
+        if domain := terms.get("domain"):
+            told[domain] = averaged(told.get(domain, Ema()), score)
+    rows = Capability.objects.filter(node=node).select_related("domain")
+    here = {row.domain.slug: row for row in rows}
+    domains = Domain.objects.filter(workspace_id=node.workspace_id, slug__in=told)
+    drift: list[Drift] = []
+    # A domain that was deleted took its rows along.
+    for slug, domain_id in domains.order_by("slug").values_list("slug", "id"):
+        row, ema = here.get(slug), told[slug]
+        kept = (0.0, 0.0, 0.0) if row is None else (row.n, row.ema, float(row.ema_n))
+        off = max(abs(a - b) for a, b in zip(kept, (ema.n, ema.value, ema.n), strict=True))
+        if off <= SAME:
+            continue
+        reason = f"what {node.agent.slug} did in {slug} is off by {off:.2g}"
+        drift.append(Drift(family=family.slug, agent=node.agent.slug, off=off, reason=reason))
+        if rebuild:
+            m, v = skill.predict(at, standing, factors.features(at, {slug: 1.0}, 0.5))
+            Capability.objects.update_or_create(
+                node=node,
+                domain_id=domain_id,
+                defaults={"m": m, "v": v, "n": ema.n, "ema": ema.value, "ema_n": ema.n},
+            )
+    return drift
+
+
+def _forecasts(workspace_id: str, *, rebuild: bool) -> list[Drift]:
+    """Compare how forecasts came true with what all lines of a workspace say, in one look.
+
+    Lines of before forecasts were written into them tell nothing of it.
+    """
+    if rebuild:  # nobody settles meanwhile
+        list(Market.objects.select_for_update(no_key=True).filter(workspace_id=workspace_id))
+    lines = MarketEntry.objects.filter(family__workspace_id=workspace_id, kind="score")
+    if lines.exclude(terms__has_key="predicted").exists():
+        return []
+    values = {"workspace": workspace_id, "bins": CALIBRATION_BINS, "same": SAME}
+    with connection.cursor() as cursor:
+        cursor.execute(_FORECASTS, values)
+        found = cursor.fetchall()
+    drift: list[Drift] = []
+    for domain_id, slug, at, off, n, forecast, score, squared in found:
+        reason = f"forecasts of {slug} from {at / CALIBRATION_BINS:.1f} on are off by {off:.2g}"
+        drift.append(Drift(family="", agent="", off=off, reason=reason))
+        if rebuild:
+            sums = {"forecast_sum": forecast, "score_sum": score, "squared_error_sum": squared}
+            Calibration.objects.update_or_create(
+                workspace_id=workspace_id, domain_id=domain_id, bin=at, defaults={"n": n, **sums}
+            )
     return drift
 
 

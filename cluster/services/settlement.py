@@ -98,6 +98,7 @@ def score_settle(
     policy = growth_policy(known.opened.settings)
     event = node_scored(node=node, task=task, score=score, policy=policy, now=now)
     terms = {**known.terms, "score": score, "life": event}
+    terms |= {"domain": known.main, "predicted": predicted}
     if fresh is not None:
         terms |= {"fresh": fresh[0], "share": fresh[1]}
     line = Line(
@@ -160,11 +161,13 @@ class _Known:
     """Locked rows with what they say since a result, not yet written, and the terms of it.
 
     Attributes:
-        belief: What is believed of the node now in the work's main domain.
+        main: Slug of the work's main domain; None where there is none (any more).
+        belief: What is believed of the node now in it.
     """
 
     opened: OpenBook
     held: Held
+    main: str | None
     work: Work
     learned: Learned
     belief: Gaussian
@@ -195,6 +198,7 @@ def _learned(task: Task, node_id: str, sensed: Sensed, score: float, share: floa
     return _Known(
         opened=opened,
         held=held,
+        main=None if held.domain_id is None else main,
         work=work,
         learned=learned,
         belief=belief,

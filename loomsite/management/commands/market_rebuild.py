@@ -30,7 +30,7 @@ class Command(DoorCommand):
             self.emit({"workspace": options["workspace"], "equal": equal, **asdict(found)})
         else:
             for each in found.drift:
-                self.stdout.write(f"{each.family}: {each.reason}")
+                self.stdout.write(f"{each.family or 'all'}: {each.reason}")
             self.stdout.write(_said(found, equal=equal))
         if not equal:
             raise SystemExit(OTHER)

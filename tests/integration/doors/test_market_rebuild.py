@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from agents.models import Agent
-from cluster.models import AgentNode, Family, MarketEntry
+from cluster.models import AgentNode, Calibration, Capability, Family, MarketEntry
 from cluster.services.lifecycle import node_merge
 from cluster.services.population import node_create
 from tests.factories.access import make_tenant
@@ -99,6 +99,37 @@ def test_what_differs_is_told_and_set_to_what_the_ledger_says(workspace_id, caps
 
     assert (code, told["equal"], told["rebuilt"]) == (0, True, 2)
     assert beliefs() == before
+
+
+@requirement("life.ledger")
+def test_what_people_read_is_rebuilt_too(workspace_id, capsys) -> None:
+    def read() -> list[Any]:
+        rows = Capability.objects.order_by("node__agent__slug").values_list("n", "ema", "ema_n")
+        told = Calibration.objects.order_by("bin")
+        sums = told.values_list("bin", "n", "forecast_sum", "score_sum", "squared_error_sum")
+        return [*rows, *sums]
+
+    before = read()
+    assert len(before) >= 3
+    Capability.objects.filter(node__agent__slug="ada").update(ema=0.1)
+    Capability.objects.filter(node__agent__slug="eve").delete()
+    first = Calibration.objects.order_by("bin").first()
+    assert first is not None
+    Calibration.objects.filter(pk=first.pk).update(n=first.n + 2)
+
+    code, told = run(capsys, "--check")
+
+    assert (code, told["rebuilt"]) == (1, 0)
+    assert [(each["family"], each["reason"]) for each in told["drift"]] == [
+        ("line", "what ada did in general is off by 0.8"),
+        ("line", "what eve did in general is off by 3"),
+        ("", f"forecasts of general from {first.bin / 10} on are off by 2"),
+    ]
+    assert [row["off"] for row in told["drift"]] == [pytest.approx(0.8), 3.0, 2.0]
+
+    assert run(capsys)[0] == 0
+    assert read() == [pytest.approx(row) for row in before]
+    assert run(capsys, "--check")[1]["drift"] == []
 
 
 def test_a_family_whose_ledger_lost_results_is_left_alone(workspace_id, capsys) -> None:
