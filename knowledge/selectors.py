@@ -60,7 +60,7 @@ def collection_list_searchable(
     rows = (
         rows.filter(kind=Collection.Kind.DOCUMENTS)
         if slugs is None
-        else rows.filter(slug__in=list(slugs))
+        else rows.filter(slug__in=[slug for slug in slugs if "\x00" not in slug])
     )
     found = [CollectionRef(id=row.id, slug=row.slug, language=row.language) for row in rows]
     missing = sorted(set(slugs or ()) - {ref.slug for ref in found})

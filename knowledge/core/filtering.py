@@ -1,11 +1,13 @@
 """From the filters of a request to `Filters`, or a sentence that says what to change."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from knowledge.core.errors import SearchInvalid
 from knowledge.core.types import Filters
+from loomsite.access.core.untrusted import fault
 
 _MAX_ITEMS = 1_000
 _LISTS = ("tags", "external_ids", "source_types")
@@ -21,6 +23,10 @@ def parse_filters(raw: Mapping[str, Any] | None) -> Filters:
     """
     if raw is None:
         return Filters()
+    if not _storable(raw):
+        raise SearchInvalid(
+            "The filters hold a null byte, half of a surrogate pair, or what is no JSON."
+        )
     unknown = sorted(str(name) for name in raw if name not in _KNOWN)
     if unknown:
         raise SearchInvalid(f"Unknown filter {unknown[0]!r}: use {', '.join(_KNOWN)}.")
@@ -33,6 +39,21 @@ def parse_filters(raw: Mapping[str, Any] | None) -> Filters:
     return Filters(**values)
 
 
+def _storable(raw: Mapping[str, Any]) -> bool:
+    """Return whether Postgres can compare with what these filters hold."""
+    try:
+        json.dumps(raw, default=_dated)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return fault(raw) is None
+
+
+def _dated(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError
+
+
 def _words(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
@@ -42,8 +63,6 @@ def _words(name: str, value: object) -> tuple[str, ...]:
     if len(items) > _MAX_ITEMS or not all(isinstance(item, str) for item in items):
         raise SearchInvalid(f"The filter {name!r} must be a list of at most {_MAX_ITEMS} texts.")
     words = cast("list[str]", items)
-    if any("\x00" in word for word in words):
-        raise SearchInvalid(f"The filter {name!r} holds a null byte.")
     return tuple(words)
 
 

@@ -5,6 +5,7 @@ a slice at a time.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,22 @@ def clean_values(value: Any) -> Any:  # noqa: ANN401 -- whatever JSON holds
     if isinstance(value, list | tuple):
         return [clean_values(item) for item in cast("Sequence[object]", value)]
     return value
+
+
+def clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document's metadata with clean texts.
+
+    Raises:
+        DocumentRejected: It is not JSON: it holds another type, an infinity, or is nested too deep.
+    """
+    try:
+        values = clean_values(metadata)
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise DocumentRejected(
+            "metadata must hold what JSON can: texts, numbers, lists and objects."
+        ) from None
+    return values
 
 
 def digest_of(loaded: LoadedText, *, title: str, language: str) -> str:

@@ -15,7 +15,7 @@ from knowledge.core.errors import (
     KnowledgeError,
 )
 from knowledge.core.ports import Embedder
-from knowledge.core.preparing import check_external_id, clean, clean_values
+from knowledge.core.preparing import check_external_id, clean, clean_metadata
 from knowledge.core.types import DocumentInput
 from knowledge.models import Chunk, Collection, Document, DocumentSource
 from knowledge.selectors import CollectionRef
@@ -36,9 +36,10 @@ def document_submit(
     The same external id again replaces the document; until that is done the old version is found.
 
     Raises:
-        DocumentRejected: It has no usable external id.
+        DocumentRejected: It has no usable external id, or metadata that is not JSON.
     """
     external_id = check_external_id(document.external_id)
+    metadata = clean_metadata(document.metadata)
     content = document.content
     if document.text is not None:
         content = document.text.encode("utf-8", "replace")
@@ -48,7 +49,7 @@ def document_submit(
             external_id=external_id,
             defaults={
                 "title": clean(document.title)[:500],
-                "metadata": clean_values(document.metadata),
+                "metadata": metadata,
                 "tags": [clean(tag)[:100] for tag in document.tags],
                 "status": Document.Status.PENDING,
                 "error": "",
@@ -58,7 +59,7 @@ def document_submit(
             create_defaults={
                 "workspace_id": workspace_id,
                 "title": clean(document.title)[:500],
-                "metadata": clean_values(document.metadata),
+                "metadata": metadata,
                 "tags": [clean(tag)[:100] for tag in document.tags],
             },
         )

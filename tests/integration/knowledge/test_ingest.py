@@ -136,6 +136,24 @@ def test_a_failed_new_version_leaves_the_old_one_findable():
     assert shelf.put_texts({"a": "A loom."})[0].status == "ready"
 
 
+def test_metadata_that_is_no_json_is_an_error_of_its_document_and_the_others_go_on():
+    shelf = make_shelf()
+    odd = {"nan": float("nan"), "object": object()}
+
+    results = shelf.put(
+        *(
+            DocumentInput(external_id=name, text="A loom.", metadata={"a": value})
+            for name, value in (odd | {"good": "x"}).items()
+        )
+    )
+
+    assert [(item.external_id, item.status) for item in results] == [
+        ("nan", "failed"),
+        ("object", "failed"),
+        ("good", "ready"),
+    ]
+
+
 def test_a_name_that_is_none_leaves_no_row_and_no_mark_on_another_document():
     shelf = make_shelf()
     longest = "x" * 500
