@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.http import (
     HttpRequest,
@@ -67,6 +68,8 @@ class SavedFilters(Buttons):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
+        if ERROR_FLAG in request.GET:
+            messages.warning(request, "That filter cannot be read: this is the list without it.")
         context = {**self._filters(request), **(extra_context or {})}
         return super().changelist_view(request, context)
 

@@ -304,3 +304,15 @@ def test_an_address_asks_nothing_of_what_no_page_shows(seeds, owner) -> None:
 
     assert {page: status for page, status in answers.items() if status != 400} == {}
     assert fine.status_code == 200
+
+
+def test_a_filter_that_cannot_be_read_is_said_to_be_left_out(seeds, owner) -> None:
+    tasks = reverse("admin:cluster_task_changelist")
+
+    answers = [
+        owner.get(tasks, query, follow=True)
+        for query in ({"status__exact": "a\x00b"}, {"agent__id__exact": "nonsense"}, {"no": "such"})
+    ]
+
+    assert [len(answer.context["cl"].result_list) for answer in answers] == [2, 2, 2]
+    assert all(b"That filter cannot be read" in answer.content for answer in answers)
