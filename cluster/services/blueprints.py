@@ -310,13 +310,18 @@ def blueprint_event(row: Blueprint, kind: str, reason: str, actor: str) -> None:
 
 
 def blueprint_locked(workspace_id: str, blueprint_id: str) -> Blueprint:
-    """Lock a workspace's blueprint.
+    """Lock a workspace's blueprint with all versions of its line, in one order for everybody.
+
+    Whoever leads a line changes with who led it before: two who each held one of them would wait
+    for each other, or both would lead.
 
     Raises:
         BlueprintUnknown: There is none with this id here.
     """
-    rows = Blueprint.objects.select_for_update(of=("self",)).filter(workspace_id=workspace_id)
-    row = rows.filter(id=uuid_of(blueprint_id)).first()
+    rows = Blueprint.objects.filter(workspace_id=workspace_id)
+    slug = rows.filter(id=uuid_of(blueprint_id)).values_list("slug", flat=True).first()
+    line = rows.filter(slug=slug).select_for_update(of=("self",)).order_by("id")
+    row = next((each for each in line if each.pk == uuid_of(blueprint_id)), None)
     if row is None:
         raise BlueprintUnknown(f"There is no blueprint {blueprint_id!r}.", field="blueprint_id")
     return row

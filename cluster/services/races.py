@@ -10,7 +10,7 @@ from cluster.core import blueprints as rules
 from cluster.core.blueprints import Challenge, VersionRecord
 from cluster.core.policy import growth_policy
 from cluster.models import Blueprint, MarketEntry
-from cluster.services.blueprints import promote, roll_back
+from cluster.services.blueprints import blueprint_locked, promote, roll_back
 from loomsite.access.models import Workspace
 
 State = Blueprint.State
@@ -64,14 +64,10 @@ def races_look() -> int:
     """Promote or roll back challengers on the evidence; return how many races ended."""
     ended = 0
     ids = Blueprint.objects.filter(state=State.CHALLENGER).order_by("id")
-    for blueprint_id in ids.values_list("id", flat=True)[:AT_ONCE]:
+    for blueprint_id, workspace_id in ids.values_list("id", "workspace_id")[:AT_ONCE]:
         with transaction.atomic():
-            row = (
-                Blueprint.objects.select_for_update(skip_locked=True, of=("self",))
-                .filter(id=blueprint_id, state=State.CHALLENGER)
-                .first()
-            )
-            ended += row is not None and _race(row)
+            row = blueprint_locked(str(workspace_id), str(blueprint_id))
+            ended += row.state == State.CHALLENGER and _race(row)
     return ended
 
 

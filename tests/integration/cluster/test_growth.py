@@ -17,7 +17,7 @@ from cluster.services.replies import task_reply
 from loomsite.access.models import Workspace
 from tests.factories.access import make_tenant
 from tests.factories.agents import make_agent
-from tests.factories.cluster import FakeWorld, go, submit, take, work
+from tests.factories.cluster import FakeWorld, go, submit, take, together, work
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.django_db
@@ -480,6 +480,30 @@ def test_an_operator_promotes_and_rolls_back_and_the_old_node_works_again(
     assert [event.kind for event in kinds] == ["created", "approved", "retired", "revived"]
     with pytest.raises(PopulationConflict, match="nothing to go back to"):
         blueprints.blueprint_rollback(workspace_id=workspace_id, blueprint_id=str(row.pk), **WHY)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_promotions_and_rollbacks_at_once_leave_one_leader_and_no_one_waits_in_a_circle(
+    workspace_id: str,
+) -> None:
+    row = leader(workspace_id)
+    child = revised(row)
+    both = [{"workspace_id": workspace_id, "blueprint_id": str(b.pk), **WHY} for b in (row, child)]
+
+    for _ in range(4):
+        came = together(
+            lambda: blueprints.blueprint_promote(**both[0]),
+            lambda: blueprints.blueprint_promote(**both[1]),
+            lambda: blueprints.blueprint_rollback(**both[1]),
+            lambda: blueprints.blueprint_promote(**both[0]),
+            races_look,
+        )
+
+        wrong = [each for each in came if isinstance(each, Exception)]
+        assert all(isinstance(each, PopulationConflict) for each in wrong), wrong
+        leads = Blueprint.objects.get(workspace_id=workspace_id, slug="tides", state="active")
+        nodes = AgentNode.objects.filter(blueprint__slug="tides", state="active")
+        assert [node.blueprint_id for node in nodes] == [leads.pk]
 
 
 def test_results_of_a_version_are_those_of_the_ledger(workspace_id: str) -> None:
