@@ -61,7 +61,7 @@ def memory_recall(
     Raises:
         InputInvalid: The query or the scope cannot be used.
     """
-    memories.memory_check(text=query, scope=scope, scope_id=scope_id, importance=0)
+    memories.recall_check(query=query, scope=scope, scope_id=scope_id)
     return memory_store.search(
         workspace_id=workspace_id,
         scopes=[Scope(kind=scope, id=scope_id)],

@@ -17,6 +17,7 @@ from loomsite.access.core.errors import InputInvalid
 from loomsite.access.ids import uuid_of
 
 _LONGEST_TEXT = 20_000
+_LONGEST_QUERY = 200_000  # as documents are asked
 _LONGEST_NAME = 200
 _KINDS = tuple(MemoryEntry.Scope.values)
 
@@ -215,6 +216,16 @@ def memory_locked(workspace_id: str, memory_id: str, *, lock: bool = True) -> Me
     if row is None:
         raise NotFound(kind="memory", name=memory_id)
     return row
+
+
+def recall_check(*, query: str, scope: str, scope_id: str) -> None:
+    """Pass when a scope can be asked this.
+
+    Raises:
+        InputInvalid: The query or the scope cannot be used.
+    """
+    rules.validate({"query": query}, {"query": rules.text(_LONGEST_QUERY, least=1)})
+    memory_check(text="-", scope=scope, scope_id=scope_id, importance=0)
 
 
 def memory_check(*, text: str, scope: str, scope_id: str, importance: float) -> None:

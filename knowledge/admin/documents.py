@@ -153,7 +153,7 @@ class DocumentForm(ServiceForm):
             collection=collection.slug,
             document=DocumentInput(
                 external_id=external_id,
-                title=given["title"] or name,
+                title=given["title"],
                 text=None if file else given["body"],
                 content=file.read() if file else None,
                 file_name=name,

@@ -110,7 +110,6 @@ class UploadPages(LoomAdmin):
                     collection=collection.slug,
                     document=DocumentInput(
                         external_id=name,
-                        title=name,
                         content=file.read(),
                         file_name=name,
                         tags=tags,

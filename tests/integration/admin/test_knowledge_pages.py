@@ -82,7 +82,7 @@ def test_nothing_is_uploaded_into_another_workspace_or_followed_there(client, ho
     seen = client.get(_url("document_progress"), {"ids": str(document.pk)}).content.decode()
 
     assert (posted.status_code, missing.status_code) == (404, 404)
-    assert not Document.objects.filter(collection=foreign, title="a.md").exists()
+    assert not Document.objects.filter(collection=foreign, external_id="a.md").exists()
     assert "Nothing to follow" in seen
 
 

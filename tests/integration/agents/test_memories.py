@@ -155,6 +155,16 @@ def vector_of(memory_id):
     return list(ChunkVector.objects.get(chunk__document__external_id=memory_id).vector)
 
 
+def test_a_question_of_ten_thousand_words_is_answered_and_a_longer_one_names_what_is_wrong():
+    workspace_id = make_workspace()
+    remember(workspace_id, "the loom is oak")
+    many = " ".join(f"word{number}" for number in range(10_000))
+
+    assert recalled(workspace_id, f"{many} loom") == ["the loom is oak"]
+    with pytest.raises(InputInvalid, match=r"query: .* 200,000"):
+        recalled(workspace_id, "loom " * 50_000)
+
+
 def test_nothing_is_erased_without_a_subject_or_a_scope():
     workspace_id = make_workspace()
     remember(workspace_id, "stays")

@@ -79,7 +79,7 @@ def test_odd_lines_are_named_and_the_run_of_the_others_is_valid(tmp_path, capsys
         {"_id": "a/q1", "text": "Who said thanks about the loom?"},
         {"_id": "b/q1", "text": "\ud800 loom"},
         {"_id": "q1", "text": "loom"},
-        {"_id": "a/long", "text": "loom " * 5_000},
+        {"_id": "a/long", "text": "loom " * 50_000},
     ]
     run = tmp_path / "out.trec"
 
