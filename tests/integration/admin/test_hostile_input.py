@@ -14,8 +14,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.http import urlencode
 
+from agents.models import Agent
 from loomsite.access.admin.base import LoomAdmin
-from loomsite.access.models import Workspace
+from loomsite.access.models import AuditEntry, Workspace
 from tests.integration.admin.seeding import EVIL, Seeds, member, person
 
 pytestmark = pytest.mark.django_db
@@ -316,3 +317,29 @@ def test_a_filter_that_cannot_be_read_is_said_to_be_left_out(seeds, owner) -> No
 
     assert [len(answer.context["cl"].result_list) for answer in answers] == [2, 2, 2]
     assert all(b"That filter cannot be read" in answer.content for answer in answers)
+
+
+def test_every_button_pressed_twice_or_too_late_does_its_work_once(seeds, owner) -> None:
+    troubles, pressed = [], 0
+
+    for model, page in _PAGES.items():
+        row = seeds.rows[model][0]
+        for action in page.row_actions:
+            url = page.button_url(row, action.name)
+            if action.outside or not action.when(row):
+                continue
+            with transaction.atomic():
+                form = {"reason": "why", "score": "1", "_once": "the same form"}
+                answers = [owner.post(url, form) for _ in range(3)]
+                done = AuditEntry.objects.filter(reason="why").count()
+                transaction.set_rollback(True)
+            pressed += 1
+            wrong = [a.status_code for a in answers if a.status_code not in {200, 302}]
+            troubles += [f"{url}: {wrong}, {done} in the audit"] if wrong or done > 1 else []
+    gone = owner.post(
+        _PAGES[Agent].button_url(Agent(pk=uuid.UUID(int=7)), "retire"), {"reason": "x"}
+    )
+
+    assert pressed > 15
+    assert troubles == []
+    assert gone.status_code == 404
