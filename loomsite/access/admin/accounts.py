@@ -1,4 +1,4 @@
-"""Pages of accounts and groups: for superusers alone, who give people their sign-in."""
+"""Pages of accounts: for superusers alone, who give people their sign-in."""
 
 # Two libraries' pages are joined here; their signatures differ in names alone.
 # pyright: reportIncompatibleMethodOverride=false
@@ -6,7 +6,7 @@
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.contrib.auth import get_user_model
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -38,7 +38,7 @@ class SuperuserOnly:
 
 
 admin.site.unregister(_Person)
-admin.site.unregister(Group)
+admin.site.unregister(Group)  # it would decide nothing
 
 
 @admin.register(_Person)
@@ -48,8 +48,11 @@ class PersonAdmin(SuperuserOnly, UserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
-
-
-@admin.register(Group)
-class PersonGroupAdmin(SuperuserOnly, GroupAdmin, ModelAdmin):
-    pass
+    # Groups and permissions decide nothing here: what people may do follows from memberships.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Who it is", {"fields": (("first_name", "last_name"), "email")}),
+        ("May sign in", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Record", {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
@@ -79,7 +78,6 @@ class Seeds:
     def _access(self, tag: str) -> None:
         w = self.workspace
         self.user = self.keep(person(f"user-{tag}"))
-        self.keep(Group.objects.create(name=f"group-{tag}"))
         self.make(Membership, workspace=w, user=self.user, role="viewer")
         self.make(
             ApiKey, workspace=w, user=self.user, name=EVIL, scopes=["tasks:read"],
