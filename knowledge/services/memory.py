@@ -4,6 +4,7 @@ Each write runs inside the caller's transaction, so that an entry and its index 
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -114,18 +115,19 @@ def memories_forget(*, workspace_id: UUID | str, texts: Mapping[str, Sequence[st
     )
     said_before = dict(before.values_list("external_id", "text"))
     after = _memories(workspace_id).filter(metadata__follows__in=list(own))
-    followers = list(after.values_list("external_id", "text", "metadata__follows"))
+    said_after: dict[str, list[str]] = defaultdict(list)
+    followers: list[str] = []
+    for memory_id, text, follows in after.values_list("external_id", "text", "metadata__follows"):
+        said_after[follows].append(text)
+        followers.append(memory_id)
     made: set[str] = set()
     for memory_id, row in own.items():
-        said = [row.text, *texts[memory_id]]
         earlier = said_before.get(row.metadata.get("follows", ""), "")
-        later = [text for _, text, follows in followers if follows == memory_id]
-        made.update(name for text in said for name in embedding_texts(text, earlier))
-        made.update(
-            name for text in said for after in later for name in embedding_texts(after, text)[1:]
-        )
+        for text in (row.text, *texts[memory_id]):
+            made.update(embedding_texts(text, earlier))
+            made.update(embedding_texts(later, text)[-1] for later in said_after[memory_id])
     embeddings_forget(texts=made)
-    return [memory_id for memory_id, _, _ in followers if memory_id not in texts]
+    return [memory_id for memory_id in followers if memory_id not in texts]
 
 
 def _collection(workspace_id: UUID | str, scope: str) -> Collection:
