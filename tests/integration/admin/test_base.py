@@ -1,13 +1,14 @@
 """What all pages of the admin share: reasons, stale forms, diffs."""
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
 from agents.models import Agent, Scene
 from loomsite.access.admin.diff import changes, lines_changed
 from loomsite.access.models import AuditEntry
-from tests.integration.admin.seeding import Seeds, member, signed_in
+from tests.integration.admin.seeding import Seeds, member, person, signed_in
 
 
 def _kinds(before: str, after: str) -> list[tuple[str, str]]:
@@ -111,3 +112,34 @@ def test_what_is_gone_forbidden_stale_or_no_question_is_said_in_words() -> None:
     assert "You may not see or do this" in said[403]
     assert "was deleted meanwhile" in said[404]
     assert (stale.status_code, b"This form is too old" in stale.content) == (403, True)
+
+
+@pytest.mark.django_db
+def test_what_is_done_to_accounts_is_audited_and_a_deletion_asks_why() -> None:
+    client = signed_in(person("root", is_superuser=True))
+    users, word = get_user_model().objects, "a long enough word"
+
+    client.post(
+        reverse("admin:auth_user_add"),
+        {"username": "olga", "password1": word, "password2": word, "usable_password": "true"},
+    )
+    olga = users.get(username="olga")
+    client.post(
+        reverse("admin:auth_user_password_change", args=[olga.pk]),
+        {"password1": word + "s", "password2": word + "s", "usable_password": "true"},
+    )
+    delete = reverse("admin:auth_user_delete", args=[olga.pk])
+    silent = client.post(delete, {"post": "yes"}, follow=True)
+    kept = users.filter(pk=olga.pk).exists()
+    shown = client.get(reverse("admin:auth_user_changelist")).content
+    client.post(delete, {"post": "yes", "reason": "left"})
+
+    assert (b"Say why" in silent.content, kept, b"delete_selected" in shown) == (True, True, False)
+    assert not users.filter(pk=olga.pk).exists()
+    entries = AuditEntry.objects.order_by("id").values_list("actor", "action", "target", "reason")
+    assert list(entries) == [
+        ("user:root", "user.create", "olga", ""),
+        ("user:root", "user.change", "olga", ""),
+        ("user:root", "user.delete", "olga", "left"),
+    ]
+    assert word not in str(list(AuditEntry.objects.values_list("detail", flat=True)))
