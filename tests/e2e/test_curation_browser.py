@@ -145,7 +145,7 @@ def test_documents_are_uploaded_with_progress_and_found(
     page.locator("#s-q").fill("punched cards")
     page.locator("form[role=search] button[type=submit]").click()
 
-    expect(page.locator("[data-hit]").first).to_contain_text("looms.md")
+    expect(page.locator("[data-hit]").first).to_contain_text("1. Looms")
     expect(page.locator("[data-hit] mark").first).to_be_visible()
     expect(page.get_by_text("words (BM25)").first).to_be_visible()
     assert visit.troubles == []
