@@ -24,8 +24,9 @@ NOISE_SD: Final = 0.33
 EXPLORE: Final = 0.1
 LOSS_MAX: Final = 0.05
 """A split that is expected to lose more is never tried."""
-MARGIN: Final = 0.05
-"""What splitting has to be better by: of splits that win less, many lose."""
+MARGIN: Final = 0.5
+"""What splitting has to be better by, in what a unit of work and of time costs: of splits that win
+less, many lose, and the more so the dearer they are."""
 FADE: Final = 0.9995
 SLOPE: Final = 3.0
 """What a skill loses from the easiest to the hardest work, in logits."""
@@ -224,7 +225,8 @@ def decide(work: Work, table: SplitTable, *, rates: Rates, rng: Random) -> Split
         sampled=forecast(work, Arm.SPLIT, rates, table, ease=drawn) + off + noise,
     )
     more = parted.forecast + parted.learned - (solo.forecast + solo.learned)
-    split = more >= -LOSS_MAX and parted.sampled - solo.sampled > MARGIN
+    margin = MARGIN * (rates.cost_weight + rates.wait_weight)
+    split = more >= -LOSS_MAX and parted.sampled - solo.sampled > margin
     return SplitDecision(
         split=split, solo=solo, parted=parted, reason=_reason(work, solo, parted, split=split)
     )

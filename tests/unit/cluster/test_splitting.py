@@ -179,5 +179,6 @@ def test_what_is_split_has_the_better_sample_and_is_not_expected_to_lose_much(x,
     found = decide(work(x=x, parts=parts), SplitTable(), rates=RATES, rng=Random(seed))
 
     more = found.parted.forecast + found.parted.learned - found.solo.forecast - found.solo.learned
-    better = found.parted.sampled - found.solo.sampled > MARGIN
+    margin = MARGIN * (RATES.cost_weight + RATES.wait_weight)
+    better = found.parted.sampled - found.solo.sampled > margin
     assert found.split == (better and more >= -LOSS_MAX)
