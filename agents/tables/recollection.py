@@ -115,6 +115,7 @@ class MemoryEntry(models.Model):
             ),
             models.Index(fields=["id"], condition=Q(indexed=False), name="agents_memory_unindexed"),
             models.Index(fields=["workspace", "-created_at", "-id"], name="agents_memory_newest"),
+            models.Index(fields=["-created_at", "-id"], name="agents_memory_newest_of_all"),
         ]
 
     def __str__(self) -> str:
