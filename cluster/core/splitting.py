@@ -224,23 +224,20 @@ def decide(work: Work, table: SplitTable, *, rates: Rates, rng: Random) -> Split
         learned=off,
         sampled=forecast(work, Arm.SPLIT, rates, table, ease=drawn) + off + noise,
     )
-    more = parted.forecast + parted.learned - (solo.forecast + solo.learned)
+    alone, both = solo.forecast + solo.learned, parted.forecast + parted.learned
     margin = MARGIN * (rates.cost_weight + rates.wait_weight)
-    split = more >= -LOSS_MAX and parted.sampled - solo.sampled > margin
+    split = both - alone >= -LOSS_MAX and parted.sampled - solo.sampled > margin
     return SplitDecision(
-        split=split, solo=solo, parted=parted, reason=_reason(work, solo, parted, split=split)
+        split=split, solo=solo, parted=parted, reason=_reason(work, alone, both, split=split)
     )
 
 
-def _reason(work: Work, solo: ArmForecast, parted: ArmForecast, *, split: bool) -> str:
-    alone, both = solo.forecast + solo.learned, parted.forecast + parted.learned
+def _reason(work: Work, alone: float, both: float, *, split: bool) -> str:
     about = f"({work.part_count} parts, complexity {work.x:.2f})"
-    if split and both <= alone:
-        return f"split is expected to be worth {both:.2f}, alone {alone:.2f}, and tried {about}"
-    first, second = f"split is expected to be worth {both:.2f}", f"alone {alone:.2f}"
     if not split:
-        first, second = f"alone is expected to be worth {alone:.2f}", f"split {both:.2f}"
-    return f"{first}, {second} {about}"
+        return f"alone is expected to be worth {alone:.2f}, split {both:.2f} {about}"
+    tried = ", and tried" if both <= alone else ""
+    return f"split is expected to be worth {both:.2f}, alone {alone:.2f}{tried} {about}"
 
 
 def learn(tally: Tally, *, utility: float, expected: float) -> Tally:
